@@ -1,0 +1,120 @@
+"""What the rim tells about itself: one typed record a happening. `emit` is handed to every part; what becomes of a
+record (a log line, a metric, both) is decided in one place, `jianwei/telemetry.py`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rules.readings import Counts, Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    source: str
+    session_present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    source: str
+    why: str
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleLoss:
+    """Messages may have been lost outside our reach, for example a broker forgot our session."""
+
+    source: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryWritten:
+    messages: int
+    payload_bytes: int
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRefused:
+    why: str
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJudged:
+    """A step of the worker. `newest_received_ns`: of the messages in it, for lag. `again`: catch-up of the store."""
+
+    entry: int
+    messages: int
+    readings: int
+    problems: int
+    counts: Counts
+    newest_received_ns: int
+    took_s: float
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionsFound:
+    transitions: Sequence[Transition]
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    problems: int
+    reason: str  # a short class of reason, for a metric label
+
+
+@dataclass(frozen=True, slots=True)
+class RowsStored:
+    rows: int
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBusy:
+    why: str
+    retry_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRefused:
+    rows: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """The store is behind: rows are made again from the journal between these entries; `done` when it has caught up."""
+
+    from_entry: int
+    to_entry: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartFailed:
+    """A thread met an error that nobody expected; it goes on after a pause, and health is red until it works again."""
+
+    part: str
+    error: str
+
+
+Record = (
+    Connected
+    | ConnectionLost
+    | PossibleLoss
+    | EntryWritten
+    | JournalRefused
+    | BatchJudged
+    | TransitionsFound
+    | Quarantined
+    | RowsStored
+    | StoreBusy
+    | RowsRefused
+    | CatchUp
+    | PartFailed
+)
+Emit = Callable[[Record], None]
+Clock = Callable[[], int]  # ns since 1970 UTC: the wall clock, or a simulated one
