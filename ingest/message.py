@@ -200,12 +200,29 @@ class Resume:
     snapshot: bytes | None = None
 
 
+class ResumePoint(Protocol):
+    """What a ledger hands back: the attributes of `Resume`, whatever the class (a ledger need not know this room)."""
+
+    @property
+    def judged(self) -> int: ...
+
+    @property
+    def stored(self) -> int: ...
+
+    @property
+    def mark(self) -> int: ...
+
+    @property
+    def snapshot(self) -> bytes | None: ...
+
+
 class Ledger(Protocol):
     """Keeps what was found and how far the worker is, in one transaction."""
 
     def record(self, transitions: Sequence[Transition], *, judged: int, stored: int, snapshot: bytes | None) -> None:
         """All or nothing. Transitions that are known (equal id) change nothing, and tell nobody again. `judged`
-        and `stored` never move back. A snapshot stands for `judged`; older ones go once `stored` has passed a newer."""
+        and `stored` never move back. A snapshot stands for `judged`; older ones go once `stored` has passed a newer.
+        Raises OSError when nothing was written (locked, disk full): record the same again later."""
         ...
 
-    def resume(self) -> Resume: ...
+    def resume(self) -> ResumePoint: ...
