@@ -56,7 +56,9 @@ def test_every_module_is_reached() -> None:
         for name in [*(n.name for n in node.names), getattr(node, "module", None) or ""]
         for part in name.split(".")
     }
-    dead = [str(p) for p in MODULES if p.stem not in imported | {"__init__", "__main__"}]
+    # Alembic runs migrations by their place, so nobody imports them.
+    modules = [p for p in MODULES if "migrations" not in p.parts]
+    dead = [str(p) for p in modules if p.stem not in imported | {"__init__", "__main__"}]
     assert not dead, f"never imported: {dead}"
 
 
