@@ -1,0 +1,101 @@
+"""POST of the event to a URL, signed.
+
+    Content-Type: application/cloudevents+json
+    X-Jianwei-Signature: t=1772323200,v1=<hex>
+
+`v1` is HMAC-SHA256 with the shared secret over the ASCII digits of `t` (seconds since 1970, when it was sent), one
+full stop, and the body byte for byte. A receiver computes the same, compares in constant time, refuses what is older
+than it likes, and tells repetitions by the event's `id`. Any 2xx means: the receiver has it.
+"""
+
+import hashlib
+import hmac
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+
+from alerts.channel import DeliveryFailed, Reason
+from alerts.events import CONTENT_TYPE, AlertEvent
+from alerts.notices import instant
+from alerts.records import Clock
+from rules.readings import SECOND_NS
+
+SIGNATURE = "X-Jianwei-Signature"
+REFUSED_FOR_GOOD = frozenset({400, 411, 413, 414, 415, 422})  # the event itself; other 4xx are a matter of set-up
+
+
+class WebhookSettings(BaseModel):
+    """Redirects are not followed and proxies of the environment not used: the receiver is the one named here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["webhook"] = "webhook"
+    url: HttpUrl
+    secret: SecretStr = Field(min_length=8)
+    timeout_s: float = Field(default=10.0, gt=0, le=120)  # for the connection, and for each read and write on it
+    proxy: str | None = None
+
+
+class WebhookChannel:
+    """`clock`: ns UTC, for the signature."""
+
+    def __init__(self, name: str, settings: WebhookSettings, clock: Clock) -> None:
+        self._name = name
+        self._url = str(settings.url)
+        self._secret = settings.secret
+        self._clock = clock
+        self._client = httpx.Client(
+            timeout=settings.timeout_s, follow_redirects=False, trust_env=False, proxy=settings.proxy
+        )
+
+    def send(self, event: AlertEvent) -> None:
+        body = event.to_bytes()
+        headers = {
+            "Content-Type": CONTENT_TYPE,
+            SIGNATURE: signature(self._secret.get_secret_value(), self._clock() // SECOND_NS, body),
+        }
+        try:
+            # The answer's body says nothing to us, so it is not read: it could be without end.
+            with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+                status, retry_after = answer.status_code, answer.headers.get("Retry-After", "")
+        except httpx.TimeoutException as error:
+            raise DeliveryFailed(self._name, "timeout", repr(error)) from error
+        except httpx.HTTPError as error:
+            raise DeliveryFailed(self._name, "unreachable", repr(error)) from error
+        if not 200 <= status < 300:
+            wait_s = None if status in REFUSED_FOR_GOOD else seconds_of(retry_after, self._clock())
+            raise DeliveryFailed(self._name, reason_of(status), f"HTTP {status}", retry_after_s=wait_s)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def signature(secret: str, sent_s: int, body: bytes) -> str:
+    """The header's value."""
+    digest = hmac.new(secret.encode(), b"%d.%s" % (sent_s, body), hashlib.sha256).hexdigest()
+    return f"t={sent_s},v1={digest}"
+
+
+def reason_of(status: int) -> Reason:
+    """The class of failure of an HTTP status that is not 2xx."""
+    if status in {401, 403, 407}:
+        return "auth"
+    if status in {425, 429}:
+        return "rate_limited"
+    if status == 408:
+        return "timeout"
+    return "server" if status >= 500 else "client"
+
+
+def seconds_of(retry_after: str, now_ns: int) -> float:
+    """Seconds or a date (RFC 9110, 10.2.3); 0 where the header is missing or says neither."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:9])
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - instant(now_ns)).total_seconds())
