@@ -44,7 +44,7 @@ UPSERT = """INSERT INTO readings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT
 UPSERT_LATE = UPSERT + " WHERE NOT ?8 OR readings.value IS NOT excluded.value"  # IS NOT: NULL equals NULL
 SELECT = """SELECT series, measured_ns, value, flag, verdict, raised FROM readings
     WHERE slot IN (SELECT value FROM json_each(?)) AND series IN (SELECT value FROM json_each(?))
-    AND measured_ns >= ? AND measured_ns < ?"""
+    AND measured_ns BETWEEN ? AND ?"""
 
 
 class SqliteStore:
@@ -91,10 +91,10 @@ class SqliteStore:
             if key.station == station and parameter in (None, key.parameter) and kind in (None, key.kind)
         }
         found: list[StoredReading] = []
-        if not keys or from_ns >= until_ns:
+        if not keys or max(from_ns, INT64.min) > min(until_ns - 1, INT64.max):
             return found
         numbers = json.dumps(list(keys))
-        span = (max(from_ns, INT64.min), min(until_ns, INT64.max))
+        span = (max(from_ns, INT64.min), min(until_ns - 1, INT64.max))
         for name in partitions.names_between(self.days(), from_ns, until_ns):
             slots = json.dumps(list(partitions.slots_between(name, from_ns, until_ns)))
             with closing(_connect(self._file(name), create=False)) as day:
