@@ -6,7 +6,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isnan, nan
@@ -71,6 +71,20 @@ def told(reading: StoredReading) -> tuple[SeriesKey, int, bytes, int, int, int]:
     return key, reading.measured_ns, bits(reading.value), reading.flag, reading.verdict, reading.raised
 
 
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Callable[[], SqliteStore]]:
+    """Opens the same folder as often as it is called."""
+    stores = []
+
+    def open_it() -> SqliteStore:
+        stores.append(SqliteStore(tmp_path))
+        return stores[-1]
+
+    yield open_it
+    for store in stores:
+        store.close()
+
+
 times = st.one_of(
     st.sampled_from([NOON_NS, NOON_NS + 1, NOON_NS + DAY_NS, *INT64, 0, -1]),
     st.integers(*INT64),
@@ -126,8 +140,8 @@ def test_a_span_holds_its_start_and_not_its_end(measured: list[int], from_ns: in
     assert found == sorted({t for t in measured if from_ns <= t < until_ns})
 
 
-def test_reading_is_by_parameter_kind_and_time(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path)
+def test_reading_is_by_parameter_kind_and_time(opened: Callable[[], SqliteStore]) -> None:
+    store = opened()
     rows = [Row(series=s, measured_ns=NOON_NS + d * DAY_NS) for d in (2, 0, 1) for s in range(len(KEYS))]
     store.write(judged(*rows), KEYS)
     found = store.read(KEYS[0].station, None, None, *ALWAYS)
@@ -139,8 +153,8 @@ def test_reading_is_by_parameter_kind_and_time(tmp_path: Path) -> None:
     assert store.stations() == ["B", "上塘河-01"]
 
 
-def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path)
+def test_writing_twice_changes_nothing(opened: Callable[[], SqliteStore]) -> None:
+    store = opened()
     rows = judged(*(Row(measured_ns=NOON_NS + n, value=float(n)) for n in range(100)))
     store.write(rows, KEYS)
     once = everything(store)
@@ -148,8 +162,10 @@ def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
     assert everything(store) == once
 
 
-def test_a_year_of_days_keeps_few_files_open_and_odd_times_share_one(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path, sync=False)
+def test_a_year_of_days_keeps_few_files_open_and_odd_times_share_one(
+    opened: Callable[[], SqliteStore], tmp_path: Path
+) -> None:
+    store = opened()
     year = [Row(measured_ns=NOON_NS + day * DAY_NS) for day in range(365)]
     odd = [Row(measured_ns=t) for t in (*INT64, 0, -DAY_NS, 4_102_444_800_000_000_000)]
     assert store.write(judged(*year, *odd), KEYS) == Stored()
@@ -161,8 +177,8 @@ def test_a_year_of_days_keeps_few_files_open_and_odd_times_share_one(tmp_path: P
     assert not list(tmp_path.glob("*-wal")), "a clean stop leaves no write-ahead logs"
 
 
-def test_a_new_object_finds_what_an_old_one_wrote_and_reads_beside_it(tmp_path: Path) -> None:
-    writer, reader = SqliteStore(tmp_path), SqliteStore(tmp_path)
+def test_a_new_object_finds_what_an_old_one_wrote_and_reads_beside_it(opened: Callable[[], SqliteStore]) -> None:
+    writer, reader = opened(), opened()
     writer.write(judged(Row(series=3)), KEYS)
     assert [r.station for r in everything(reader)] == ["B"]
     writer.write(judged(Row(series=0)), KEYS)
@@ -171,16 +187,16 @@ def test_a_new_object_finds_what_an_old_one_wrote_and_reads_beside_it(tmp_path: 
     assert {r.value for r in everything(writer)} == {1.0, 2.0}
 
 
-def test_keys_may_grow_and_change_places(tmp_path: Path) -> None:
+def test_keys_may_grow_and_change_places(opened: Callable[[], SqliteStore]) -> None:
     """After a restore the engine may have other places for the same series."""
-    store = SqliteStore(tmp_path)
+    store = opened()
     store.write(judged(Row(series=0)), KEYS)
     store.write(judged(Row(series=3, value=2.0)), KEYS[::-1])
     assert [r.value for r in everything(store)] == [2.0]
 
 
-def test_a_name_that_is_no_text_is_refused_and_the_rest_is_stored(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path)
+def test_a_name_that_is_no_text_is_refused_and_the_rest_is_stored(opened: Callable[[], SqliteStore]) -> None:
+    store = opened()
     result = store.write(
         judged(Row(series=1), Row(series=0), Row(series=1)), [KEYS[0], SeriesKey("\ud800", "p", Kind.DAY)]
     )
@@ -189,8 +205,10 @@ def test_a_name_that_is_no_text_is_refused_and_the_rest_is_stored(tmp_path: Path
     assert store.count() == 1
 
 
-def test_a_locked_file_means_busy_and_the_same_rows_go_in_later(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path)
+def test_a_locked_file_means_busy_and_the_same_rows_go_in_later(
+    opened: Callable[[], SqliteStore], tmp_path: Path
+) -> None:
+    store = opened()
     store.write(judged(Row()), KEYS)
     with sqlite3.connect(tmp_path / "2026-03-01.sqlite", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -216,8 +234,8 @@ def no_file_longer_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_means_busy_and_loses_nothing(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path)
+def test_a_full_disk_means_busy_and_loses_nothing(opened: Callable[[], SqliteStore]) -> None:
+    store = opened()
     before = judged(*(Row(measured_ns=NOON_NS + n) for n in range(10)))
     after = judged(*(Row(measured_ns=NOON_NS + n, value=2.0) for n in range(20_000)))
     store.write(before, KEYS)
@@ -228,8 +246,8 @@ def test_a_full_disk_means_busy_and_loses_nothing(tmp_path: Path) -> None:
     assert store.count() == 20_000
 
 
-def test_a_file_that_is_no_database_means_busy(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path)
+def test_a_file_that_is_no_database_means_busy(opened: Callable[[], SqliteStore], tmp_path: Path) -> None:
+    store = opened()
     (tmp_path / "2026-03-01.sqlite").write_bytes(b"coffee" * 1000)
     result = store.write(judged(Row()), KEYS)
     assert isinstance(result, Busy)
@@ -249,7 +267,7 @@ for batch in range(100_000):
 """
 
 
-def test_what_was_told_stored_survives_a_kill(tmp_path: Path) -> None:
+def test_what_was_told_stored_survives_a_kill(opened: Callable[[], SqliteStore], tmp_path: Path) -> None:
     root = Path(__file__).parent.parent.parent
     with subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], stdout=subprocess.PIPE, cwd=root) as writer:
         assert writer.stdout is not None
@@ -258,7 +276,7 @@ def test_what_was_told_stored_survives_a_kill(tmp_path: Path) -> None:
             told_stored = int(line)
             if told_stored == 60:
                 writer.send_signal(signal.SIGKILL)
-    store = SqliteStore(tmp_path)
+    store = opened()
     assert told_stored >= 60
     assert store.count() >= (told_stored + 1) * 50
     assert store.write(judged(Row()), KEYS) == Stored()
