@@ -1,17 +1,11 @@
-"""What all declarations of a scenario are made of: strict models, and durations as people write them."""
+"""Durations as people write them in scenarios."""
 
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
 
 DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-
-
-class Declared(BaseModel):
-    """Strict, frozen, and every unknown key refused: a slip of the pen in a scenario must not pass in silence."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", populate_by_name=True)
 
 
 def seconds(text: object) -> object:

@@ -6,22 +6,25 @@ takes their place. `FAULTS` is the table of all kinds by the name they have in a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from rules.readings import SECOND_NS
+from rules.readings import SECOND_NS, Kind
+from rules.schema import KindName, Strict
 from simulators import wire
-from simulators.durations import Declared, Seconds
-from simulators.samples import KindName, Outgoing, Sample
+from simulators.durations import Seconds
+from simulators.samples import Outgoing, Sample
 
 
-class Covered(Declared):
-    """Episodes that a fault explains: of these rules, or of any rule of these checks. `parameters`: None those of the
-    fault, [] the station as a whole."""
+class Covered(Strict):
+    """Episodes that a fault explains: of these rules, or of any rule of these checks.
 
-    rules: list[str] = []
-    checks: list[str] = []
+    `parameters`: None those of the fault, [] the feed or the station as a whole.
+    """
+
+    rules: list[str] = Field(default_factory=list)
+    checks: list[str] = Field(default_factory=list)
     parameters: list[str] | None = None
 
     @model_validator(mode="after")
@@ -37,20 +40,33 @@ class Expected(Covered):
     within: Seconds
 
 
-class FaultWindow(Declared):
+class FaultWindow(Strict):
     """Where and when. `at`: after the start of the scenario; empty `parameters` or `feeds` mean all of the station."""
 
     station: str
     at: Seconds
     lasts: Seconds = Field(alias="for")
-    parameters: list[str] = []
-    feeds: list[KindName] = []
-    expect: list[Expected] = []
-    also: list[Covered] = []
+    parameters: list[str] = Field(default_factory=list)
+    feeds: list[KindName] = Field(default_factory=list)
+    expect: list[Expected] = Field(default_factory=list)
+    also: list[Covered] = Field(default_factory=list)
     note: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its kind and place, for reports."""
+        return f"{type(self).__name__} of {self.station} at {self.at} s"
+
+    @property
+    def skew_s(self) -> int:
+        """By how much its samples carry another time than they should."""
+        return 0
 
     def concerns(self, parameter: str) -> bool:
         return not self.parameters or parameter in self.parameters
+
+    def listens_to(self, kind: Kind) -> bool:
+        return not self.feeds or kind.name.lower() in self.feeds
 
 
 class SampleFault(FaultWindow):
@@ -157,8 +173,10 @@ class Stuck(SampleFault):
 
 
 class Flagged(SampleFault):
-    """The equipment says that it is not measuring: `letter` on the parameters, whose values meanwhile read `by` times
-    what they were."""
+    """The equipment says that it is not measuring: `letter` on the parameters.
+
+    Their values meanwhile read `by` times what they were.
+    """
 
     kind: Literal["flagged"]
     letter: Literal["F", "M", "S", "D", "C", "T", "B"]
@@ -177,6 +195,10 @@ class WrongClock(SampleFault):
 
     kind: Literal["wrong_clock"]
     by: int
+
+    @property
+    def skew_s(self) -> int:
+        return self.by
 
     def change(self, samples: Sequence[Sample], start_ns: int) -> list[Sample]:  # noqa: ARG002 - a constant error
         return [replace(s, measured_ns=s.measured_ns + self.by * SECOND_NS) for s in samples]

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from rules.readings import Kind
-
-KindName = Literal["realtime", "minute", "hour", "day"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row of a station. `measured_ns`: the time it carries (an hour or a day carries its start); `due_ns`: when
-    it is complete; `sent_ns`: when it leaves. `values` are unrounded, None where the station says "missing";
-    `flags` holds HJ 212 letters of the parameters that are not normal."""
+    """One row of a station.
+
+    `measured_ns`: the time it carries (an hour or a day carries its start); `due_ns`: when it is complete; `sent_ns`:
+    when it leaves. `values` are unrounded, None where the station says "missing"; `flags` holds HJ 212 letters of the
+    parameters that are not normal.
+    """
 
     station: str
     kind: Kind
@@ -27,8 +27,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message. `stored`: the parameters whose reading in it must reach the store, all measured at `measured_ns`;
-    `problems`: how many entries it must leave in quarantine."""
+    """One message.
+
+    `stored`: the parameters whose reading in it must reach the store, all measured at `measured_ns`; `problems`: how
+    many entries it must leave in quarantine.
+    """
 
     topic: str
     payload: bytes

@@ -9,22 +9,19 @@ from typing import Any, Self
 import yaml
 from pydantic import AwareDatetime, Field, model_validator
 
-from rules.readings import SECOND_NS, Kind
-from simulators.durations import Declared, Seconds
+from rules.readings import SECOND_NS
+from rules.schema import KindName, Name, Station, Strict
+from simulators.durations import Seconds
 from simulators.faults import Fault
-from simulators.samples import KindName
 
 SPAN_S = {"minute": 60, "hour": 3600, "day": 86400}  # a realtime value stands for its moment
 
 
-class Text(Declared):
-    zh: str
-    en: str
+class Signal(Strict):
+    """How one parameter moves; see `signals.Shape`.
 
-
-class Signal(Declared):
-    """How one parameter moves; see `signals.Shape`. `spread`: stations of the group differ by up to this share of the
-    base. `peak`: local time of day of the daily top."""
+    `spread`: stations of the group differ by up to this share of the base. `peak`: local time of day of the daily top.
+    """
 
     base: float
     spread: float = 0.0
@@ -34,22 +31,23 @@ class Signal(Declared):
     wander: float = 0.0
     wander_span: Seconds = 2 * 3600
     noise: float = 0.0
-    low: float = float("-inf")
-    high: float = float("inf")
+    low: float = 0.0
+    high: float = 1e9
     decimals: int = Field(ge=0, le=6)
 
 
-class Feed(Declared):
+class Feed(Strict):
     """What is sent how often. A message leaves `delay` to `delay` + `jitter` after it is complete.
 
-    `interval` must be given for realtime; it is the span of the kind otherwise, or a multiple of it.
+    `interval` must be given for realtime; it is the span of the kind otherwise, or a multiple of it. No `parameters`:
+    all that the group measures.
     """
 
     kind: KindName
     interval: Seconds = 0
     delay: Seconds = 2
     jitter: Seconds = 3
-    parameters: list[str] = []
+    parameters: list[str] = Field(default_factory=list)
 
     @property
     def span_s(self) -> int:
@@ -68,47 +66,60 @@ class Feed(Declared):
         return self
 
 
-class Group(Declared):
-    """Stations of one type. `id` and `name` may hold {n} (the number, from 1); `name` may hold {place}, one of
-    `places` in turn. `register` is what the register says about each of them beyond that (class, permit, ...)."""
+class Group(Strict):
+    """Stations of one type.
+
+    `id` and `name` may hold {n} (the number, from 1), `name` also {place}, one of `places` in turn. `register` is what
+    the register says about each of them beyond that (class, permit, ...).
+    """
 
     station_type: str
     count: int = Field(ge=1)
     id: str
-    name: Text
-    places: list[Text] = []
-    register_entry: dict[str, Any] = Field(default_factory=dict, alias="register")
+    name: Name
+    places: list[Name] = Field(default_factory=list)
+    said: dict[str, Any] = Field(default_factory=dict, alias="register")
     signals: dict[str, Signal]
-    feeds: list[Feed]
+    feeds: list[Feed] = Field(min_length=1)
 
-    def ids(self) -> list[str]:
-        return [self.id.format(n=n) for n in range(1, self.count + 1)]
+    def members(self) -> Iterator[tuple[str, Name]]:
+        """Each station's id and name."""
+        for n in range(1, self.count + 1):
+            zh = en = ""
+            if self.places:
+                place = self.places[(n - 1) % len(self.places)]
+                zh, en = place.zh, place.en
+            name = Name(zh=self.name.zh.format(n=n, place=zh), en=self.name.en.format(n=n, place=en))
+            yield self.id.format(n=n), name
 
-    def names(self) -> list[Text]:
-        return [self._name(n) for n in range(1, self.count + 1)]
-
-    def _name(self, n: int) -> Text:
-        place = self.places[(n - 1) % len(self.places)] if self.places else Text(zh="", en="")
-        return Text(zh=self.name.zh.format(n=n, place=place.zh), en=self.name.en.format(n=n, place=place.en))
+    def entry(self, station: str, name: Name) -> Station:
+        """What the register says about one of the stations."""
+        feeds = {feed.kind: feed.interval_s for feed in self.feeds}
+        given = {"id": station, "name": name, "station_type": self.station_type, "feeds": feeds}
+        return Station.model_validate({**self.said, **given})
 
     @model_validator(mode="after")
-    def _feeds_have_signals(self) -> Self:
+    def _whole(self) -> Self:
         for feed in self.feeds:
             unknown = set(feed.parameters) - set(self.signals)
             if unknown:
                 raise ValueError(f"feed {feed.kind}: no signal for {sorted(unknown)}")
+        if len({feed.kind for feed in self.feeds}) != len(self.feeds):
+            raise ValueError("two feeds of the same kind")
+        for station, name in self.members():
+            self.entry(station, name)
         return self
 
 
-class Scenario(Declared):
+class Scenario(Strict):
     """`start` carries the zone in which the stations live: their days begin at its midnight."""
 
-    name: Text
+    name: Name
     start: AwareDatetime
     length: Seconds = 12 * 3600
     step: Seconds = 60
-    fleet: list[Group]
-    faults: list[Fault] = []
+    fleet: list[Group] = Field(min_length=1)
+    faults: list[Fault] = Field(default_factory=list)
 
     @property
     def start_ns(self) -> int:
@@ -116,32 +127,28 @@ class Scenario(Declared):
 
     @property
     def offset_s(self) -> int:
+        """How far local time is ahead of UTC."""
         return int((self.start.utcoffset() or timedelta()).total_seconds())
 
-    def stations(self) -> Iterator[tuple[str, Text, Group]]:
+    def stations(self) -> Iterator[tuple[str, Name, Group]]:
         for group in self.fleet:
-            for station, name in zip(group.ids(), group.names(), strict=True):
+            for station, name in group.members():
                 yield station, name, group
 
     @model_validator(mode="after")
     def _faults_hit_something(self) -> Self:
         groups = {station: group for station, _, group in self.stations()}
-        if len(groups) != sum(g.count for g in self.fleet):
+        if len(groups) != sum(group.count for group in self.fleet):
             raise ValueError("two stations have the same id")
         for i, fault in enumerate(self.faults):
             if fault.station not in groups:
                 raise ValueError(f"faults[{i}]: no station {fault.station}")
-            unknown = set(fault.parameters) - set(groups[fault.station].signals)
-            if unknown:
-                raise ValueError(f"faults[{i}]: {fault.station} does not measure {sorted(unknown)}")
-            missing = set(fault.feeds) - {feed.kind for feed in groups[fault.station].feeds}
-            if missing:
-                raise ValueError(f"faults[{i}]: {fault.station} has no feed {sorted(missing)}")
+            group = groups[fault.station]
+            unknown = set(fault.parameters) - set(group.signals)
+            unfed = set(fault.feeds) - {feed.kind for feed in group.feeds}
+            if unknown or unfed:
+                raise ValueError(f"faults[{i}]: {fault.station} does not send {sorted({*unknown, *unfed})}")
         return self
-
-
-def kind_of(name: KindName) -> Kind:
-    return Kind[name.upper()]
 
 
 def shipped() -> list[str]:
@@ -151,21 +158,28 @@ def shipped() -> list[str]:
 
 
 def load_scenario(name: str | Path) -> Scenario:
-    """A shipped scenario by its name, or one from a file. Raises OSError, yaml.YAMLError or pydantic.ValidationError
-    with every problem and its path."""
+    """A shipped scenario by its name, or one from a file.
+
+    Raises OSError, yaml.YAMLError, or pydantic.ValidationError with every problem and its path.
+    """
+    return Scenario.model_validate(read_yaml(name))
+
+
+def read_yaml(name: str | Path) -> Any:
+    """The content of a shipped YAML file by its name, or of another file. Raises OSError or yaml.YAMLError."""
     if isinstance(name, str) and name in shipped():
         text = (resources.files("simulators") / "scenarios" / f"{name}.yaml").read_text(encoding="utf-8")
     else:
         text = Path(name).read_text(encoding="utf-8")
-    return Scenario.model_validate(yaml.load(text, Loader=_UniqueKeys))  # noqa: S506 - a SafeLoader underneath
+    return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader underneath
 
 
-class _UniqueKeys(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc] # chosen when run
+class _UniqueKeys(yaml.SafeLoader):
     """A key that appears twice in a mapping is a slip, not a wish."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 - PyYAML's
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
         keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        twice = {key for key in keys if keys.count(key) > 1}
+        twice = {str(key) for key in keys if keys.count(key) > 1}
         if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"twice: {sorted(map(str, twice))}", node.start_mark)
-        return super().construct_mapping(node, deep)  # type: ignore[no-any-return]  # PyYAML is loosely typed
+            raise yaml.constructor.ConstructorError(None, None, f"given twice: {sorted(twice)}", node.start_mark)
+        return super().construct_mapping(node, deep)

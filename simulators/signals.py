@@ -19,9 +19,11 @@ TIDE_NS = 44_714 * SECOND_NS  # the principal lunar tide, 12.42 h
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How one parameter of one station moves: `base`, plus waves of the day (top at `peak_ns` after midnight UTC) and
-    of the tide, plus a slow wander and a fast noise (at most the given amounts either way), cut to `low`..`high`,
-    rounded to `decimals`."""
+    """How one parameter of one station moves.
+
+    `base`, plus waves of the day (top at `peak_ns` after midnight UTC) and of the tide, plus a slow wander and a fast
+    noise (at most the given amounts either way), cut to `low`..`high`.
+    """
 
     base: float
     daily: float
@@ -32,7 +34,6 @@ class Shape:
     noise: float
     low: float
     high: float
-    decimals: int
 
 
 def stream(seed: int, *names: str) -> int:
@@ -47,7 +48,7 @@ def uniform(of: int, counters: UInt64s) -> Float64s:
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    return (mixed >> np.uint64(11)) * 2.0**-53
+    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def bell(of: int, counters: UInt64s) -> Float64s:
@@ -55,23 +56,26 @@ def bell(of: int, counters: UInt64s) -> Float64s:
 
     It is bounded on purpose: a quiet station never leaves its range by bad luck.
     """
-    draws = uniform(of, counters[..., None] * np.uint64(4) + np.arange(4, dtype=np.uint64))
+    lanes: UInt64s = counters[..., None] * np.uint64(4) | np.arange(4, dtype=np.uint64)
+    draws = uniform(of, lanes)
     return np.asarray(draws.mean(axis=-1) * 2.0 - 1.0, dtype=np.float64)
 
 
 def wander(of: int, times_ns: Int64s, span_ns: int) -> Float64s:
     """A smooth walk in (-1, 1) that turns about every `span_ns`: dice on a lattice, eased between."""
-    lattice, rest = np.divmod(times_ns, span_ns)
-    share = rest / span_ns
+    lattice: Int64s = times_ns // span_ns
+    share = (times_ns - lattice * span_ns) / span_ns
     eased = share * share * (3.0 - 2.0 * share)
     before = uniform(of, lattice.astype(np.uint64))
-    after = uniform(of, (lattice + 1).astype(np.uint64))
+    after = uniform(of, (lattice + np.int64(1)).astype(np.uint64))
     return np.asarray((before + (after - before) * eased) * 2.0 - 1.0, dtype=np.float64)
 
 
 def values(shape: Shape, of: int, times_ns: Int64s, step_ns: int) -> Float64s:
-    """The values at these times, unrounded. `of` is the stream of this station and parameter; times within one step
-    share their noise."""
+    """The values at these times, unrounded.
+
+    `of` is the stream of this station and parameter; times within one step share their noise.
+    """
     day = np.cos(2.0 * np.pi * ((times_ns - shape.peak_ns) % DAY_NS) / DAY_NS)
     tide = np.sin(2.0 * np.pi * (times_ns % TIDE_NS) / TIDE_NS)
     slow = wander(of ^ 1, times_ns, shape.wander_ns)

@@ -20,8 +20,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Episodes of one station that a declared fault accounts for: of these rules or checks, on these parameters
-    (empty: any), beginning from `from_ns` to `until_ns`."""
+    """Episodes of one station that a declared fault accounts for.
+
+    They are of these rules or checks, on these parameters (empty: any), and begin from `from_ns` to `until_ns`.
+    """
 
     fault: str
     station: str
@@ -57,8 +59,11 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`found` of the expected episodes that were due; `missed` the others that were due; `false`: episodes that no
-    declared fault explains; `pending`: expected, but not due yet and not found."""
+    """How well the faults were found.
+
+    `found`: expected episodes that were found; `missed`: others that were due; `pending`: others that were not due
+    yet; `false`: episodes that no declared fault explains.
+    """
 
     found: int
     missed: int
