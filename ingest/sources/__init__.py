@@ -1,0 +1,21 @@
+"""The sources there are. A settings file names one by `type`; `open_source` makes it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from ingest.message import Source
+from ingest.records import Clock, Emit
+from ingest.sources.mqtt import MqttSource, MqttSourceSettings
+
+SourceSettings = MqttSourceSettings  # a union by `type` when there are more
+
+SOURCES: Mapping[type[BaseModel], Callable[[Any, Clock, Emit], Source]] = {
+    MqttSourceSettings: MqttSource,
+}
+
+
+def open_source(settings: SourceSettings, clock: Clock, emit: Emit) -> Source:
+    """The source that these settings describe, not yet started."""
+    return SOURCES[type(settings)](settings, clock, emit)
