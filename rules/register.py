@@ -1,0 +1,93 @@
+"""The register of stations: read as strictly as the catalogue, and held against it."""
+
+from collections.abc import Iterator, Mapping
+
+from rules.binding import Binding, alike, expected_feeds
+from rules.checks import CHECKS
+from rules.index import Catalogue, CatalogueProblems, Problem
+from rules.loading import read_file
+from rules.names import Names
+from rules.readings import SeriesKey
+from rules.schema import Station, Strict
+
+
+class StationsFile(Strict):
+    """One file of the register: `stations: [...]`."""
+
+    stations: list[Station]
+
+
+def load_stations(texts: Mapping[str, str], catalogue: Catalogue) -> dict[str, Station]:
+    """The stations of these YAML texts (name of the file to text) by id.
+
+    Reads no file. Raises CatalogueProblems with every problem of every file.
+    """
+    problems: list[Problem] = []
+    stations: dict[str, Station] = {}
+    tried: set[tuple[object, ...]] = set()
+    for path, text in sorted(texts.items()):
+        content = read_file(path, text, StationsFile, problems)
+        for number, station in enumerate(content.stations if content else ()):
+            place = f"$.stations[{number}]"
+            if stations.setdefault(station.id, station) is not station:
+                problems.append(Problem(path, f"{place}.id", f"station {station.id} is registered twice"))
+            found = [Problem(path, place + where, what) for where, what in _problems(station, catalogue)]
+            likeness = (alike(station), tuple((station.feeds or {}).items()))
+            if not found and likeness not in tried:
+                tried.add(likeness)
+                found = [Problem(path, place, what) for what in _watch_problems(station, catalogue)]
+            problems += found
+    if problems:
+        raise CatalogueProblems(problems)
+    return stations
+
+
+def _problems(station: Station, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """What the entry names and the catalogue lacks."""
+    names = Names(catalogue, unread=())
+    station_type = catalogue.station_types.get(station.station_type)
+    if station_type is None:
+        yield ".station_type", f"there is no station type {station.station_type}"
+        return
+    families: dict[str, set[str]] = {}
+    for standard in catalogue.standards.values():
+        families.setdefault(standard.family, set()).update(standard.classes)
+    known = set[str]().union(*(families[applied.family] for applied in station_type.standards))
+    if station.class_ is not None and station.class_ not in known:
+        yield ".class", f"no standard of {station.station_type} has a class {station.class_}"
+    for family, class_ in station.classes.items():
+        if class_ not in families.get(family, ()):
+            what = f"has no class {class_}" if family in families else "is no family of standards"
+            yield f".classes.{family}", f"{family} {what}"
+    for problem in names.condition_problems("", ".conditions", station.conditions or ()):
+        yield problem.path, problem.what
+    for number, bound in enumerate(station.permit):
+        place = f".permit[{number}]"
+        if what := names.parameter_problem(bound.parameter):
+            yield f"{place}.parameter", what
+            continue
+        if bound.value is None:
+            yield f"{place}.value", "a permit limit has a value"
+        unit = catalogue.unit_of(station.station_type, bound.parameter)
+        for problem in names.bound_problems("", place, bound, bound.period, unit):
+            yield problem.path, problem.what
+
+
+def _watch_problems(station: Station, catalogue: Catalogue) -> Iterator[str]:
+    """What the engine would refuse: too many limits in a row, a flat line over more readings than are kept."""
+    binding = Binding(catalogue, {station.id: station})
+    for parameter in _parameters(station, catalogue):
+        for kind in expected_feeds(catalogue, station):
+            try:
+                for watch in binding.of_series(SeriesKey(station.id, parameter, kind)):
+                    CHECKS[watch.check].points(watch.thresholds, watch)
+            except ValueError as error:
+                yield f"{parameter} {kind.name.lower()}: {error}"
+
+
+def _parameters(station: Station, catalogue: Catalogue) -> Iterator[str]:
+    """Parameters on which this station may have a limit, or a rule with thresholds of its own."""
+    medium = catalogue.station_types[station.station_type].medium
+    limited = {bound.parameter for bound in station.permit} | {code for code, of in catalogue.limits if of == medium}
+    rules = (rule for rule in catalogue.rules.values() if station.station_type in rule.station_types)
+    yield from sorted(limited.union(*(rule.parameters or () for rule in rules)))
