@@ -6,11 +6,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import AwareDatetime, Field, model_validator
 
 from rules.readings import SECOND_NS
 from rules.schema import KindName, Name, Station, Strict
+from rules.strict_yaml import parse
 from simulators.durations import Seconds
 from simulators.faults import Fault
 
@@ -158,28 +158,17 @@ def shipped() -> list[str]:
 
 
 def load_scenario(name: str | Path) -> Scenario:
-    """A shipped scenario by its name, or one from a file.
+    """A shipped scenario by its name, or one from a file. Where it says `fleet: city`, it takes the fleet of that one.
 
-    Raises OSError, yaml.YAMLError, or pydantic.ValidationError with every problem and its path.
+    Raises OSError, or ValueError (YamlError, pydantic.ValidationError) with every problem and its path.
     """
-    return Scenario.model_validate(read_yaml(name))
+    content = parse(_text_of(name))
+    if isinstance(content, dict) and isinstance(content.get("fleet"), str):
+        content["fleet"] = parse(_text_of(content["fleet"]))["fleet"]
+    return Scenario.model_validate(content)
 
 
-def read_yaml(name: str | Path) -> Any:
-    """The content of a shipped YAML file by its name, or of another file. Raises OSError or yaml.YAMLError."""
+def _text_of(name: str | Path) -> str:
     if isinstance(name, str) and name in shipped():
-        text = (resources.files("simulators") / "scenarios" / f"{name}.yaml").read_text(encoding="utf-8")
-    else:
-        text = Path(name).read_text(encoding="utf-8")
-    return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader underneath
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A key that appears twice in a mapping is a slip, not a wish."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        twice = {str(key) for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"given twice: {sorted(twice)}", node.start_mark)
-        return super().construct_mapping(node, deep)
+        return (resources.files("simulators") / "scenarios" / f"{name}.yaml").read_text(encoding="utf-8")
+    return Path(name).read_text(encoding="utf-8")

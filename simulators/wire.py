@@ -9,14 +9,16 @@ import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
-from rules.readings import SECOND_NS
 from simulators.samples import Sample
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DISCONNECT = b"\xe0\x00"
 
 
 def text_of_time(time_ns: int, offset_s: int) -> str:
-    """RFC 3339 with the zone that is `offset_s` ahead of UTC, to the second."""
-    zone = timezone(timedelta(seconds=offset_s)) if offset_s else UTC
-    return datetime.fromtimestamp(time_ns // SECOND_NS, tz=zone).isoformat()
+    """RFC 3339 with the zone that is `offset_s` ahead of UTC; to the second, or the microsecond where there is one."""
+    moment = EPOCH + timedelta(microseconds=time_ns // 1000)
+    return moment.astimezone(timezone(timedelta(seconds=offset_s))).isoformat()
 
 
 def topic_of(station: str, kind: str) -> str:
@@ -106,6 +108,3 @@ def connect_packet(client_id: str, username: str | None, password: str | None) -
         if text is not None:
             body += mqtt_text(text)
     return b"\x10" + length_bytes(len(body)) + body
-
-
-DISCONNECT = b"\xe0\x00"

@@ -1,0 +1,61 @@
+"""Where simulated messages can go: a broker, or a file of lines."""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from simulators.publish import Publisher
+from simulators.samples import Outgoing
+
+
+class Target(Protocol):
+    """Takes messages for good: when `send` returns, all of them are safe there."""
+
+    def send(self, messages: Iterable[Outgoing]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class LinesFile:
+    """Messages as JSON lines: `sent_ns`, `topic`, and `payload` (or `payload_base64` where the bytes are no text)."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8")
+
+    def send(self, messages: Iterable[Outgoing]) -> None:
+        for message in messages:
+            line: dict[str, object] = {"sent_ns": message.sent_ns, "topic": message.topic}
+            try:
+                line["payload"] = message.payload.decode()
+            except UnicodeDecodeError:
+                line["payload_base64"] = b64encode(message.payload).decode()
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str, bytes]]:
+    """What LinesFile wrote: (sent_ns, topic, payload). Raises ValueError or KeyError for anything else."""
+    with path.open(encoding="utf-8") as file:
+        for text in file:
+            line = json.loads(text)
+            payload = line["payload"].encode() if "payload" in line else b64decode(line["payload_base64"])
+            yield line["sent_ns"], line["topic"], payload
+
+
+def open_target(where: str) -> Target:
+    """mqtt://[user:password@]host[:port], or the path of a file to write. Raises ValueError or OSError."""
+    parts = urlsplit(where)
+    if parts.scheme == "mqtt":
+        if not parts.hostname:
+            raise ValueError(f"{where!r} names no host")
+        username, password = (unquote(text) if text else None for text in (parts.username, parts.password))
+        return Publisher(parts.hostname, parts.port or 1883, username=username, password=password)
+    if parts.scheme not in {"", "file"}:
+        raise ValueError(f"{parts.scheme}:// is neither mqtt:// nor a file")
+    return LinesFile(Path(parts.path if parts.scheme else where))
