@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from alerts.channel import DeliveryFailed, Reason
 from alerts.events import AlertEvent
 
-# What a level of a topic cannot hold.
-TOPIC_UNSAFE = {ord(letter): f"%{ord(letter):02X}" for letter in "+#/%\0"}
+# What a level of a topic cannot hold; NATS as a broker refuses spaces as well.
+TOPIC_UNSAFE = {ord(letter): f"%{ord(letter):02X}" for letter in "+#/% \0"}
 REFUSED_FOR_AUTH = frozenset({"Bad user name or password", "Not authorized", "Banned"})
 
 

@@ -10,13 +10,13 @@ from queue import Queue
 
 import paho.mqtt.client as paho
 import pytest
-from ingest.broker import EmbeddedBroker
 from paho.mqtt.enums import CallbackAPIVersion
 
 from alerts.channel import DeliveryFailed
 from alerts.channels.mqtt import MqttChannel, MqttChannelSettings
 from alerts.events import AlertEvent, compose
 from alerts.notices import CodesAsNames
+from ingest.broker import EmbeddedBroker
 from rules.readings import Transition
 from tests.alerts.found import NOON_NS, OPENED, story
 
@@ -54,7 +54,7 @@ class Listener:
         self.got: Queue[tuple[str, bytes]] = Queue(maxsize=1000)
         ready = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
-        self._client.on_message = lambda _client, _data, message: self.got.put((message.topic, message.payload))
+        self._client.on_message = lambda _client, _data, message: self.got.put((message.topic, bytes(message.payload)))
         self._client.on_subscribe = lambda *_: ready.set()
         self._client.connect("127.0.0.1", port)
         self._client.subscribe("jianwei/alerts/v1/#", qos=1)
@@ -81,11 +81,11 @@ def test_events_arrive_whole_in_order_and_under_their_station(broker: EmbeddedBr
 def test_a_station_cannot_choose_another_topic(broker: EmbeddedBroker) -> None:
     listener = Listener(broker.port)
     channel = channel_to(broker.port)
-    channel.send(event_of(replace(OPENED, station="a/+#")))
+    channel.send(event_of(replace(OPENED, station="a b/+#")))
     topic, _ = listener.got.get(timeout=10)
     channel.close()
     listener.stop()
-    assert topic == "jianwei/alerts/v1/a%2F%2B%23"
+    assert topic == "jianwei/alerts/v1/a%20b%2F%2B%23"
 
 
 def test_it_comes_back_by_itself_when_the_broker_does(tmp_path: Path) -> None:

@@ -138,6 +138,21 @@ def test_a_receiver_that_refuses_everything_is_not_asked_by_every_station(world:
     assert len(world.of(NoticeFailed)) == 3
 
 
+def test_failures_that_are_not_in_a_row_do_not_pause_the_channel(world: World, ledger: SqlLedger) -> None:
+    class EverySecond(Inbox):
+        """Refuses one of two stations."""
+
+        def send(self, event: AlertEvent) -> None:
+            if int(event.subject[1:]) % 2:
+                raise failed()
+            super().send(event)
+
+    channel = EverySecond()
+    record(ledger, *(change(station=f"S{n}", episode=f"{n}") for n in range(20)))
+    world.delivery(ledger, channel).step()
+    assert len(channel.ids) == 10
+
+
 def test_pauses_grow_and_have_an_end(world: World, ledger: SqlLedger) -> None:
     channel = Scripted(*[failed("unreachable")] * 12)
     record(ledger, change())

@@ -153,6 +153,26 @@ def test_reading_is_by_parameter_kind_and_time(opened: Callable[[], SqliteStore]
     assert store.stations() == ["B", "上塘河-01"]
 
 
+@pytest.mark.parametrize(("before", "late"), [(nan, 1.0), (1.0, nan), (1.0, 2.0)])
+def test_a_late_row_with_another_value_is_taken(opened: Callable[[], SqliteStore], before: float, late: float) -> None:
+    """Missing is a value here: it differs from every number."""
+    store = opened()
+    store.write(judged(Row(value=before)), KEYS)
+    store.write(judged(Row(value=late, verdict=3, late=True)), KEYS)
+    (reading,) = everything(store)
+    assert (bits(reading.value), reading.verdict) == (bits(late), 3)
+
+
+@pytest.mark.parametrize("value", [nan, 1.0])
+def test_a_late_row_with_the_known_value_keeps_the_first_verdict(
+    opened: Callable[[], SqliteStore], value: float
+) -> None:
+    store = opened()
+    store.write(judged(Row(value=value, verdict=4)), KEYS)
+    store.write(judged(Row(value=value, verdict=1, late=True)), KEYS)
+    assert [reading.verdict for reading in everything(store)] == [4]
+
+
 def test_writing_twice_changes_nothing(opened: Callable[[], SqliteStore]) -> None:
     store = opened()
     rows = judged(*(Row(measured_ns=NOON_NS + n, value=float(n)) for n in range(100)))
