@@ -11,7 +11,6 @@ from ingest.sources.mqtt.settings import MqttSourceSettings
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 10.0  # for CONNACK and SUBACK, unless the longest silence is shorter
 MOST_WAIT_S = 1.0
-SUBSCRIBE_AGAIN_S = 60.0  # after a refusal: rights may have been given meanwhile
 
 
 class Connection:
@@ -20,6 +19,7 @@ class Connection:
     def __init__(self, settings: MqttSourceSettings, wake: socket.socket) -> None:
         self._topics = settings.topics
         self._silence_s = settings.longest_silence_s
+        self._ask_again_s = settings.reconnect_max_s
         self._ping_every_s = min(settings.keepalive_s, self._silence_s) / 2
         self._client = BulkClient(settings, min(CONNECT_TIMEOUT_S, self._silence_s))
         self._socket = self._client.socket()
@@ -53,9 +53,7 @@ class Connection:
 
     @property
     def trouble(self) -> str:
-        """What is wrong on a living connection, in words; empty when all is well."""
-        if self._client.session_present is None:
-            return "waiting for the broker to accept the connection"
+        """What is wrong on an accepted connection, in words; empty when all is well."""
         if self._client.granted is None:
             return "waiting for the broker to confirm the subscription"
         answers = zip(self._topics, self._client.granted, strict=False)
@@ -129,8 +127,8 @@ class Connection:
         elif now_s - max(min(self._heard_s, self._sent_s), self._pinged_s) >= self._ping_every_s:
             self._client.ping()
             self._pinged_s = self._sent_s = now_s
-        elif self._subscribed_s is not None and self.trouble and now_s - self._subscribed_s >= SUBSCRIBE_AGAIN_S:
-            self._subscribe()
+        elif self._subscribed_s is not None and self.trouble and now_s - self._subscribed_s >= self._ask_again_s:
+            self._subscribe()  # rights may have been given meanwhile
 
     def _subscribe(self) -> None:
         self._client.subscribe_all(self._topics)

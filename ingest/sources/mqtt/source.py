@@ -13,7 +13,6 @@ from ingest.records import Clock, Connected, ConnectionLost, Emit, PartFailed, P
 from ingest.sources.mqtt.connection import CONNECT_TIMEOUT_S, Connection
 from ingest.sources.mqtt.settings import MqttSourceSettings
 
-STALLED_S = 10.0  # a window that is full for so long is told
 JOIN_TIMEOUT_S = 2 * CONNECT_TIMEOUT_S + 1
 
 
@@ -42,6 +41,7 @@ class MqttSource:
         self._full_since_s: float | None = None
         self._heard_ns = 0
         self._trouble = "not yet connected"
+        self._failure = ""  # an error of the last turn that nobody foresaw
         self._stopping = Event()
         self._thread: Thread | None = None
 
@@ -87,8 +87,10 @@ class MqttSource:
             return Health(ok=False, why=self._trouble)
         if self._full_since_s is not None:
             full_s = time.monotonic() - self._full_since_s
+            if full_s < self._settings.longest_silence_s:
+                return Health(ok=True)
             why = f"stopped reading {full_s:.0f} s ago: {self._window.held} messages wait to become durable"
-            return Health(ok=full_s < STALLED_S, why=why if full_s >= STALLED_S else "")
+            return Health(ok=False, why=why)
         silent_s = (now_ns - self._heard_ns) / 1e9
         if silent_s > self._settings.longest_silence_s:
             return Health(ok=False, why=f"nothing was heard from the broker for {silent_s:.0f} s")
@@ -113,8 +115,8 @@ class MqttSource:
             try:
                 self._step(woken)
             except Exception as error:  # noqa: BLE001  # the thread's outer frame: an unforeseen error costs a connection, never the source
-                self._emit(PartFailed(f"mqtt:{self.name}", repr(error)))
-                self._lose(f"unexpected error: {error!r}")
+                self._failure = repr(error)
+                self._stopping.wait(self._settings.reconnect_min_s)
         if self._connection is not None:
             self._send_acknowledgements(self._connection)
             self._connection.close()
@@ -126,6 +128,10 @@ class MqttSource:
 
     def _step(self, woken: socket.socket) -> None:
         """One turn: connect when it is time, or read, acknowledge, tend. Waits about a second at most."""
+        if self._failure:
+            failure, self._failure = self._failure, ""
+            self._lose(f"unexpected error: {failure}")
+            self._emit(PartFailed(f"mqtt:{self.name}", failure))
         if self._connection is None:
             self._connect(woken)
             return
@@ -159,7 +165,6 @@ class MqttSource:
             self._ready.clear()
         self._greeted = False
         self._connection = connection
-        self._trouble = connection.trouble
 
     def _read(self, connection: Connection) -> bool:
         cut, at_once = connection.read()
@@ -196,7 +201,8 @@ class MqttSource:
                 self._session.remember()
             except OSError as error:
                 self._emit(PartFailed(f"mqtt:{self.name}", f"the session file cannot be written: {error}"))
-        self._trouble = connection.trouble
+        if self._greeted:  # until then the reason of the last failure is the better word
+            self._trouble = connection.trouble
 
     def _lose(self, why: str) -> None:
         """Ends the connection, if there is one, and sets the time of the next attempt.

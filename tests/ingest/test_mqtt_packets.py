@@ -1,0 +1,127 @@
+"""However the stream is cut, and whatever it holds, the same packets come out, or one error."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.sources.mqtt.packets import Cut, PacketCutter, pubacks
+from tests.brokers_by_packets import PINGRESP, PUBACK, SUBACK, packet, publish, suback, varying
+
+TOPIC = st.text(st.characters(blacklist_characters="+#\0", blacklist_categories=["Cs"]), min_size=1, max_size=20)
+MESSAGE = st.tuples(TOPIC, st.binary(max_size=300), st.integers(0, 65_535), st.binary(max_size=200))
+OTHER = st.one_of(
+    st.just(packet(PINGRESP)), st.builds(suback, st.integers(1, 65_535), st.lists(st.just(1), min_size=1, max_size=200))
+)
+
+
+def in_pieces(stream: bytes, cuts: list[int]) -> list[bytes]:
+    ends = sorted({min(cut, len(stream)) for cut in cuts} | {len(stream)})
+    return [stream[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def fed(pieces: list[bytes], *, five: bool = False, most: int = 10_000) -> Cut:
+    """All that came out, as one."""
+    cutter = PacketCutter(version5=five, most_packet_bytes=most)
+    whole = Cut()
+    for piece in pieces:
+        cut = cutter.feed(piece)
+        whole.topics += cut.topics
+        whole.payloads += cut.payloads
+        whole.mids += cut.mids
+        whole.others += cut.others
+        whole.payload_bytes += cut.payload_bytes
+        whole.error = cut.error
+    return whole
+
+
+@settings(deadline=None)
+@given(st.booleans(), st.lists(st.one_of(MESSAGE, OTHER), max_size=8), st.lists(st.integers(0, 2_000), max_size=12))
+def test_any_cut_of_a_stream_gives_the_same_packets(
+    five: bool, said: list[tuple[str, bytes, int, bytes] | bytes], cuts: list[int]
+) -> None:
+    stream = b"".join(
+        one if isinstance(one, bytes) else publish(*one[:3], five=five, properties=one[3]) for one in said
+    )
+    messages = [one for one in said if not isinstance(one, bytes)]
+
+    cut = fed(in_pieces(stream, cuts), five=five)
+
+    assert cut.topics == [topic for topic, *_ in messages]
+    assert cut.payloads == [payload for _, payload, *_ in messages]
+    assert cut.mids == [mid for *_, mid, _ in messages if mid]
+    assert cut.others == [one for one in said if isinstance(one, bytes)]
+    assert cut.payload_bytes == sum(map(len, cut.payloads))
+    assert cut.error == ""
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.booleans(), st.lists(st.binary(max_size=60), max_size=8))
+def test_random_bytes_never_raise(five: bool, pieces: list[bytes]) -> None:
+    fed(pieces, five=five, most=100)
+    fed([b"\x32" + piece for piece in pieces], five=five, most=100)
+
+
+@settings(deadline=None)
+@given(st.booleans(), st.lists(MESSAGE, min_size=1, max_size=3), st.integers(0, 10_000), st.integers(0, 255))
+def test_one_wrong_byte_never_raises(
+    five: bool, messages: list[tuple[str, bytes, int, bytes]], at: int, byte: int
+) -> None:
+    stream = bytearray(b"".join(publish(*m[:3], five=five, properties=m[3]) for m in messages))
+    stream[at % len(stream)] = byte
+    whole, halves = fed([bytes(stream)], five=five), fed([bytes(stream[:at]), bytes(stream[at:])], five=five)
+    assert whole == halves
+
+
+GOOD = publish("a/b", b"before", 7)
+BROKEN = {
+    "no topic": packet(0x30, b""),
+    "half a topic length": packet(0x30, b"\0"),
+    "empty topic, as with an alias": publish("", b"x", 1),
+    "topic that is not UTF-8": publish(b"a/\xff", b"x", 1),
+    "topic with a surrogate": publish(b"a/\xed\xa0\x80", b"x", 1),
+    "topic with U+0000": publish("a\0b", b"x", 1),
+    "topic with a wildcard": publish("a/+/b", b"x", 1),
+    "topic longer than the packet": packet(0x30, b"\0\x09abc"),
+    "QoS 2": packet(0x34, b"\0\x01a\0\x01x"),
+    "QoS 3": packet(0x36, b"\0\x01a\0\x01x"),
+    "QoS 1 without an identifier": packet(0x32, b"\0\x01a"),
+    "QoS 1 with half an identifier": packet(0x32, b"\0\x01a\0"),
+    "QoS 1 with identifier 0": packet(0x32, b"\0\x01a\0\0x"),
+    "length of five bytes": b"\x30\xff\xff\xff\xff\x01",
+    "packet that is too long": packet(0x30, b"\0\x01a" + bytes(2_000)),
+    "packet that says it is too long": b"\x30" + varying(1_001),
+    "long packet of another kind": b"\x90" + varying(5_000),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("size", [1, 5, 10_000])
+def test_what_breaks_the_protocol_is_an_error_after_the_good_packets(broken: bytes, size: int) -> None:
+    stream = GOOD + broken + GOOD
+    cut = fed([stream[at : at + size] for at in range(0, len(stream), size)], most=1_000)
+    assert (cut.topics, cut.payloads, cut.mids) == (["a/b"], [b"before"], [7])
+    assert cut.error != ""
+
+
+@pytest.mark.parametrize("properties", [b"", b"\x80", b"\x05ab", b"\xff\xff\xff\xff\x01"], ids=repr)
+def test_broken_properties_are_an_error(properties: bytes) -> None:
+    assert fed([packet(0x32, b"\0\x01a\0\x01" + properties)], five=True).error != ""
+
+
+def test_an_unfinished_packet_waits() -> None:
+    cut = fed([GOOD, GOOD[:-1]])
+    assert cut.payloads == [b"before"]
+    assert cut.error == ""
+
+
+def test_messages_of_a_topic_share_its_text() -> None:
+    topics = fed([GOOD, GOOD]).topics
+    assert topics[0] is topics[1]
+
+
+@given(st.lists(st.integers(1, 65_535), max_size=50))
+def test_acknowledgements_are_packets_in_the_given_order(mids: list[int]) -> None:
+    others = fed([pubacks(mids)]).others
+    assert all(other[:2] == bytes([PUBACK, 2]) for other in others)
+    assert [int.from_bytes(other[2:], "big") for other in others] == mids
+    assert SUBACK not in {other[0] for other in others}
