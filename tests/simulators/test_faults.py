@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ def test_out_of_order_messages_all_come() -> None:
     swapped = [m for m in sent(town({**WINDOW, "kind": "out_of_order"})) if m.kind == Kind.REALTIME]
     assert {m.payload for m in swapped} == {m.payload for m in QUIET if m.kind == Kind.REALTIME}
     measured = [m.measured_ns for m in swapped if concerned(m)]
-    assert sum(two < one for one, two in zip(measured, measured[1:], strict=False)) == 6
+    assert sum(two < one for one, two in pairwise(measured)) == 6
 
 
 def test_what_was_held_back_comes_in_a_burst_and_in_order() -> None:

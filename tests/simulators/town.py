@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
+from rules.strict_yaml import parse
 from simulators.fleet import Fleet
 from simulators.samples import Outgoing
 from simulators.scenario import Scenario
-from rules.strict_yaml import parse
 
 TOWN = """
 name: {zh: 镇, en: Town}
