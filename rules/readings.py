@@ -5,7 +5,7 @@ Everything else in the house speaks in these words. Times are int64 nanoseconds 
 local time at the edge only: formats turn it to UTC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -227,8 +227,11 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What `Engine.evaluate` found: rows for the store (amendments of earlier rows included, after the rows they
-    follow), and changes of episodes in the order they were found."""
+    follow), and changes of episodes in the order they were found.
+    """
 
     judged: Judged
     transitions: Sequence[Transition] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+    # When asked for: each rule's own word, aligned with the rows of `judged`; 0 where it says nothing (new) of a row.
+    words: Mapping[str, UInt8s] = field(default_factory=dict)
