@@ -5,10 +5,11 @@ down), so the order of sending is known only for the whole. Equal scenario and s
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
+import yaml
 
 from rules.readings import SECOND_NS, Float64s, Int64s
 from rules.schema import KINDS, Station
@@ -192,3 +193,9 @@ class Fleet:
 
 def _in_turn(sample: Sample) -> tuple[int, int]:
     return sample.due_ns, sample.kind
+
+
+def register_yaml(stations: Iterable[Station]) -> str:
+    """The entries as a file of the register, for a service that shall watch them."""
+    entries = [station.model_dump(by_alias=True, exclude_defaults=True) for station in stations]
+    return yaml.safe_dump({"stations": entries}, allow_unicode=True, sort_keys=False)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from rules.readings import Transition
 from simulators.samples import Outgoing
 
 
@@ -16,6 +17,17 @@ class Found:
     check: str
     since_ns: int
     cleared_ns: int | None = None
+
+
+def found_in(transitions: Iterable[Transition]) -> list[Found]:
+    """One entry for each episode that was opened, in the order of opening."""
+    changes = list(transitions)
+    cleared = {t.episode: t.at_ns for t in changes if t.what == "cleared"}
+    return [
+        Found(t.station, t.parameter, t.rule, t.check, t.since_ns, cleared.get(t.episode))
+        for t in changes
+        if t.what == "opened"
+    ]
 
 
 @dataclass(frozen=True, slots=True)

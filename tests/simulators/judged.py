@@ -12,7 +12,6 @@ from rules.loading import load
 from rules.readings import FLAG_LETTERS, SECOND_NS, Batch, SeriesKey, Transition
 from simulators.fleet import Fleet
 from simulators.samples import Outgoing
-from simulators.truth import Found
 
 CATALOGUE = Path(__file__).parents[2] / "rules" / "catalogue"
 TICK_NS = 30 * SECOND_NS
@@ -66,13 +65,3 @@ def batch_of(rows: list[Row]) -> Batch:
         np.array(flag, dtype=np.uint8),
         np.array(position, dtype=np.int64),
     )
-
-
-def episodes(transitions: list[Transition]) -> list[Found]:
-    """One entry for each episode that was opened."""
-    cleared = {t.episode: t.at_ns for t in transitions if t.what == "cleared"}
-    return [
-        Found(t.station, t.parameter, t.rule, t.check, t.since_ns, cleared.get(t.episode))
-        for t in transitions
-        if t.what == "opened"
-    ]

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.readings import SECOND_NS, Kind
-from simulators.fleet import Fleet
+from rules.register import StationsFile
+from rules.strict_yaml import parse
+from simulators.fleet import Fleet, register_yaml
 from simulators.scenario import load_scenario
 from tests.simulators.town import content, sent, town
 
@@ -106,6 +108,7 @@ def test_the_register_of_a_shipped_scenario_is_whole(name: str) -> None:
     stations = Fleet(scenario, 1).stations()
     assert len({station.id for station in stations}) == len(stations) == len(list(scenario.stations()))
     assert all(station.feeds for station in stations)
+    assert StationsFile.model_validate(parse(register_yaml(stations))).stations == stations
 
 
 def test_the_city_is_as_large_as_promised() -> None:
