@@ -84,12 +84,11 @@ def _standard_problems(path: str, content: StandardFile, names: Names) -> Iterat
         elif names.lacks(SourcesFile, names.catalogue.sources, source):
             yield Problem(path, f"{place}.source", f"source {source} is not in sources.yaml")
         yield from names.condition_problems(path, f"{place}.conditions", limit.conditions)
-        unit: str | None = None
-        if limit.parameter is not None:
-            if what := names.parameter_problem(limit.parameter):
+        for code in (limit.parameter, *limit.also) if limit.parameter else ():
+            if what := names.parameter_problem(code):
                 yield Problem(path, f"{place}.parameter", what)
-            elif limit.of == "value" and limit.parameter in names.catalogue.parameters:
-                unit = names.catalogue.parameters[limit.parameter].unit
+        row = names.catalogue.parameters.get(limit.parameter or "")
+        unit = row.unit if row and limit.of == "value" else None
         yield from names.bound_problems(path, place, limit, limit.period, unit)
         start, end = validity(content, limit)
         if start > end:
@@ -105,9 +104,9 @@ def _station_type_problems(path: str, content: StationType, names: Names) -> Ite
         place = f"$.standards[{number}]"
         if names.lacks(StandardFile, families, applied.family):
             yield Problem(path, f"{place}.family", f"no standard of the family {applied.family}")
-        for class_ in applied.also:
+        for class_ in (*applied.also, *([applied.class_] if applied.class_ else [])):
             if applied.family in families and class_ not in families[applied.family]:
-                yield Problem(path, f"{place}.also", f"{applied.family} has no class {class_}")
+                yield Problem(path, place, f"{applied.family} has no class {class_}")
     yield from names.condition_problems(path, "$.conditions", content.conditions)
     for kind, feed in content.feeds.items():
         for number, code in enumerate(feed.parameters):

@@ -50,9 +50,10 @@ def classes_of(catalogue: Catalogue, station: Station, standard: StandardFile) -
     applied = {entry.family: entry for entry in catalogue.station_types[station.station_type].standards}
     if standard.family not in applied and standard.family not in station.classes:
         return frozenset()
-    own = station.classes.get(standard.family, station.class_)
-    also = applied[standard.family].also if standard.family in applied else ()
-    classes = {name for name in (own, *also) if name in standard.classes}
+    default = applied.get(standard.family)
+    said = [station.classes.get(standard.family, station.class_), default.class_ if default else None]
+    own = next((name for name in said if name in standard.classes), None)
+    classes = {name for name in (own, *(default.also if default else ())) if name in standard.classes}
     return frozenset(classes | {"all"}) if classes else frozenset()
 
 
@@ -82,7 +83,7 @@ def candidates(catalogue: Catalogue, station: Station, parameter: str, kind: Kin
             or _why_not_by_value(limit)
             or _why_not_by_condition(limit, claimed)
         )
-        told = _of_standard(catalogue, station, standard, limit)
+        told = _of_standard(catalogue, station, parameter, standard, limit)
         found.append(Candidate(told, limit.class_, limit.period, excluded))
     return found
 
@@ -133,9 +134,11 @@ def _of_permit(catalogue: Catalogue, station: Station, number: int, bound: Permi
     )
 
 
-def _of_standard(catalogue: Catalogue, station: Station, standard: StandardFile, limit: Limit) -> LimitInForce:
-    row = catalogue.parameters[limit.parameter or ""]
-    unit = catalogue.unit_of(station.station_type, row.code) if limit.of == "value" else limit.unit
+def _of_standard(
+    catalogue: Catalogue, station: Station, parameter: str, standard: StandardFile, limit: Limit
+) -> LimitInForce:
+    row = catalogue.parameters[parameter]
+    unit = catalogue.unit_of(station.station_type, parameter) if limit.of == "value" else limit.unit
     low, high = _ends(catalogue, limit, unit)
     start, until = _span(*validity(standard, limit))
     return LimitInForce(

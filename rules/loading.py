@@ -102,9 +102,10 @@ def _joined(files: Files, problems: list[Problem]) -> Catalogue:
     limits: dict[tuple[str, str], list[tuple[StandardFile, Limit]]] = {}
     for standard in standards.values():
         for limit in standard.limits:
-            if limit.parameter is not None:
-                place = (limit.parameter, limit.medium or standard.medium)
-                limits.setdefault(place, []).append((standard, limit))
+            for parameter in (limit.parameter, *limit.also):
+                if parameter is not None:
+                    place = (parameter, limit.medium or standard.medium)
+                    limits.setdefault(place, []).append((standard, limit))
     rules = {rule.rule: rule for rule in _of(files, Rule)}
     return Catalogue(
         units={name: unit for part in _of(files, UnitsFile) for name, unit in part.units.items()},

@@ -63,11 +63,9 @@ def _problems(station: Station, catalogue: Catalogue) -> Iterator[tuple[str, str
         yield problem.path, problem.what
     for number, bound in enumerate(station.permit):
         place = f".permit[{number}]"
-        if what := names.parameter_problem(bound.parameter):
-            yield f"{place}.parameter", what
+        if bound.parameter not in catalogue.parameters:
+            yield f"{place}.parameter", f"parameter {bound.parameter} is not in parameters/"
             continue
-        if bound.value is None:
-            yield f"{place}.value", "a permit limit has a value"
         unit = catalogue.unit_of(station.station_type, bound.parameter)
         for problem in names.bound_problems("", place, bound, bound.period, unit):
             yield problem.path, problem.what

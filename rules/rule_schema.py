@@ -12,7 +12,7 @@ LevelName = Literal["blue", "yellow", "orange", "red"]
 FamilyName = Literal["exceedance", "data_quality", "equipment"]
 Duration = Annotated[str, Field(pattern=r"^\d{1,6}(s|min|h|d)$")]
 
-LEVELS: dict[str, Level] = {level.name.lower(): level for level in Level if level is not Level.NONE}
+LEVELS: dict[str, Level] = {level.name.lower(): level for level in Level}
 FAMILIES: dict[str, Family] = {family.name.lower(): family for family in Family}
 
 
@@ -34,10 +34,10 @@ class Hold(Strict):
 
 
 class Levels(Strict):
-    """How loud: the level of an episode of suspect readings, and of failed ones."""
+    """How loud: the level of an episode of suspect readings, and of failed ones. none: flagged, but no episode."""
 
-    suspect: LevelName = "blue"
-    fail: LevelName = "yellow"
+    suspect: LevelName | Literal["none"] = "blue"
+    fail: LevelName | Literal["none"] = "yellow"
 
 
 class Escalate(Strict):

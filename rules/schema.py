@@ -62,7 +62,7 @@ class Period(Strict):
 
 
 class PeriodsFile(Strict):
-    periods: dict[Word, Period]
+    periods: dict[Code, Period]
 
 
 class ConditionsFile(Strict):
@@ -114,8 +114,8 @@ class PlantCode(Strict):
     en: Text
     unit: Text | None = None
     format: Text | None = None
+    field: Text | None = None
     st: int | None = None
-    source: Text | None = None
     note: Text | None = None
 
 
@@ -146,17 +146,19 @@ class Bound(Strict):
 class Limit(Bound):
     """One limit of a standard.
 
-    `item` stands for `parameter` where no code is known; `of` says what of the parameter is limited: its value, or its
+    `also` are further codes of the same quantity (total and dissolved metals have two codes and one limit). `item`
+    stands for `parameter` where no code is known; `of` says what of the parameter is limited: its value, or its
     emission rate, which no station reports. Such limits are kept, and judge nothing. A limit with conditions judges
     only stations that claim all of them.
     """
 
     id: Code
     parameter: Code | None = None
+    also: list[Code] = []
     item: Text | None = None
     of: Literal["value", "emission_rate"] = "value"
     class_: Annotated[Text, Field(alias="class")]
-    period: Word
+    period: Code
     clause: Text
     mark: Mark
     medium: Word | None = None  # where it differs from the file's
@@ -210,9 +212,13 @@ class Feed(Strict):
 
 
 class Applied(Strict):
-    """A family of standards that a station type obeys; `also` names classes that hold beside the station's own."""
+    """A family of standards that a station type obeys.
+
+    `class` holds where the station names no class that the standard knows; `also` beside the station's own.
+    """
 
     family: Text
+    class_: Annotated[Text | None, Field(alias="class")] = None
     also: list[Text] = []
 
 
@@ -239,11 +245,17 @@ class PermitLimit(Bound):
     """A limit that the permit of this one station sets. It goes before every standard."""
 
     parameter: Code
-    period: Word
+    period: Code
     permit: Text
     clause: Text
     valid_from: date | None = None
     valid_to: date | None = None
+
+    @model_validator(mode="after")
+    def _has_a_value(self) -> Self:
+        if self.value is None:
+            raise ValueError("a permit limit has a value")
+        return self
 
 
 class Position(Strict):
