@@ -241,8 +241,8 @@ class SqliteJournal:
         rows: list[Row] = []
         messages = 0
         while place < len(self._begins):
+            is_over = place + 1 < len(self._begins)  # the day gets no more entries
             after = max(after, self._begins[place].number)
-            before = after
             for row in segments.rows_after(self._reading(self._begins[place].day), after):
                 messages += row.messages
                 if messages > most_messages and rows:
@@ -251,13 +251,15 @@ class SqliteJournal:
                     raise JournalDamaged(f"the journal lacks the entries from {after + 1} to {row.number - 1}")
                 rows.append(row)
                 after = row.number
-            if place + 1 == len(self._begins):
-                self._meet_new_days()
-            if place + 1 == len(self._begins) or self._begins[place + 1].number == after:
+            if is_over:
                 place += 1
-            elif after == before:
-                raise JournalDamaged(f"the journal lacks the entries from {after + 1} on")
-            # Otherwise the day got its last entries while it was read, and then a next day began: read on.
+                if self._begins[place].number != after:
+                    raise JournalDamaged(f"the journal lacks the entries from {after + 1} on")
+            else:
+                self._meet_new_days()
+                if place + 1 == len(self._begins):
+                    break
+                # It may have got its last entries after it was read, and before the next day began: read it again.
         return rows
 
     def _meet_new_days(self) -> None:

@@ -34,6 +34,8 @@ TABLES = (
     "CREATE TABLE seals(day TEXT PRIMARY KEY, sha256 BLOB NOT NULL)",
     "CREATE TABLE dropped(before TEXT NOT NULL, after_number INTEGER NOT NULL)",
 )
+# What reading a damaged file may raise: SQLite finds much, and what it does not find has odd types.
+UNREADABLE = (sqlite3.Error, OSError, ValueError, TypeError, struct.error)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry).decode
 _numbers = struct.Struct(">qqq").pack

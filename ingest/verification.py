@@ -1,9 +1,8 @@
 """Is the journal what was written? Follows the chain of digests through the days and hashes every sealed file."""
 
 import hashlib
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +31,12 @@ class _End:
 
 
 def verify(folder: Path, progress: Callable[[str], None]) -> list[Finding]:
-    """All findings, oldest day first. Days that begin or go while it looks make it look again."""
+    """All findings, oldest day first. Days that retention removes while it looks make it look again."""
     findings: list[Finding] = []
     for _ in range(MOST_TRIES):
         days = segments.names(folder)
         findings = _look(folder, days, progress)
-        if segments.names(folder) == days:
+        if set(days) <= set(segments.names(folder)):
             break
     return findings
 
@@ -64,23 +63,31 @@ def _look(folder: Path, days: list[str], progress: Callable[[str], None]) -> lis
     for day in days:
         progress(day)
         path = segments.path_of(folder, day)
-        newest = day == days[-1]
         if day in seals:
             findings += _look_at_bytes(path, day, seals[day])
         elif any(sealed > day for sealed in seals):
             findings.append(Finding(day, "its seal is missing"))
-        elif newest and segments.is_closed(path):
-            findings.append(Finding(day, "it was closed, so a later day is missing"))
         try:
             end = _look_at_rows(path, day, end, kept_from, findings, whole=day in seals)
-        except (sqlite3.Error, OSError) as error:
-            if not (newest and path.exists() and path.stat().st_size == 0):
-                findings.append(Finding(day, f"the file cannot be read: {error}"))
+        except segments.UNREADABLE as error:
+            findings.append(Finding(day, f"the file cannot be read: {error}"))
             end = None
-    findings += [
-        Finding(day, "the day is missing") for day in sorted(seals) if day >= kept_from and day not in set(days)
-    ]
+    if end is not None and _lacks_successor(folder, end.day):
+        findings.append(Finding(end.day, "it was closed, so a later day is missing"))
+    findings += [Finding(day, "the day is missing") for day in sorted(seals.keys() - set(days)) if day >= kept_from]
     return findings
+
+
+def _lacks_successor(folder: Path, day: str) -> bool:
+    """A day is closed only after the next one got its first entry."""
+    closed = segments.is_closed(segments.path_of(folder, day))  # first this, then look round: days may be changing
+    return closed and not any(name > day and not _is_blank(folder, name) for name in segments.names(folder))
+
+
+def _is_blank(folder: Path, day: str) -> bool:
+    """A day that was begun and got no entry, because the disk was full or a kill came."""
+    with closing(segments.open_for_reading(segments.path_of(folder, day))) as connection:
+        return segments.origin_of(connection) is None
 
 
 def _said_about_others(folder: Path, days: list[str]) -> tuple[dict[str, bytes], str]:
@@ -88,14 +95,11 @@ def _said_about_others(folder: Path, days: list[str]) -> tuple[dict[str, bytes],
     seals: dict[str, bytes] = {}
     kept_from = ""
     for day in days:
-        try:
-            with closing(segments.open_for_reading(segments.path_of(folder, day))) as connection:
-                if segments.origin_of(connection) is not None:
-                    seals.update(segments.seals_in(connection))
-                    (before,) = connection.execute("SELECT max(before) FROM dropped").fetchone()
-                    kept_from = max(kept_from, before or "")
-        except (sqlite3.Error, OSError):
-            continue
+        with suppress(*segments.UNREADABLE), closing(segments.open_for_reading(segments.path_of(folder, day))) as file:
+            if segments.origin_of(file) is not None:
+                seals.update((str(sealed), sha256) for sealed, sha256 in segments.seals_in(file).items())
+                (before,) = file.execute("SELECT max(before) FROM dropped").fetchone()
+                kept_from = max(kept_from, str(before or ""))
     return seals, kept_from
 
 
@@ -111,11 +115,11 @@ def _look_at_bytes(path: Path, day: str, seal: bytes) -> list[Finding]:
 def _look_at_rows(
     path: Path, day: str, end: _End | None, kept_from: str, findings: list[Finding], *, whole: bool
 ) -> _End | None:
-    """Adds to `findings`; returns where the segment ends, None when it has no beginning. Raises sqlite3.Error."""
+    """Adds to `findings`; returns where the segment ends. Raises what is in UNREADABLE."""
     with closing(segments.open_for_reading(path)) as connection:
         origin = segments.origin_of(connection)
         if origin is None:
-            return end  # begun, and no entry came: a disk was full, or a kill
+            return end
         findings += _look_at_origin(origin, day, end, kept_from)
         number, digest = origin.number, origin.seed()
         for row in segments.rows_after(connection, -1):
