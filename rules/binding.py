@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from rules.checks import CHECKS, no_points
 from rules.index import Catalogue
 from rules.limits import candidates, in_force
-from rules.readings import SECOND_NS, Kind, LimitInForce, SeriesKey
+from rules.readings import SECOND_NS, Family, Kind, Level, LimitInForce, SeriesKey
 from rules.rule_schema import FAMILIES, LEVELS, Hold, Rule
 from rules.schema import KINDS, Station
 from rules.watches import Escalation, Persistence, Subject, Watch
@@ -19,9 +19,33 @@ class _Pattern:
     """A watch but for its station: made once for all stations that are alike."""
 
     rule: Rule
+    family: Family
     thresholds: BaseModel
     unit: str
+    suspect_level: Level
+    fail_level: Level
+    raise_after: Persistence
+    clear_after: Persistence
+    escalation: Sequence[Escalation]
     limits: Sequence[LimitInForce]
+
+    def on(self, subject: Subject, interval_ns: int) -> Watch:
+        return Watch(
+            rule=self.rule.rule,
+            edition=self.rule.edition,
+            check=self.rule.check,
+            family=self.family,
+            subject=subject,
+            thresholds=self.thresholds,
+            interval_ns=interval_ns,
+            unit=self.unit,
+            suspect_level=self.suspect_level,
+            fail_level=self.fail_level,
+            raise_after=self.raise_after,
+            clear_after=self.clear_after,
+            escalation=self.escalation,
+            limits=self.limits,
+        )
 
 
 class Binding:
@@ -65,7 +89,7 @@ class Binding:
         interval_ns = self._feeds.get((key.station, key.kind), 0)
         subject = Subject(*key)
         return [
-            _watch(pattern, subject, interval_ns)
+            pattern.on(subject, interval_ns)
             for pattern in patterns
             if interval_ns or CHECKS[pattern.rule.check].points is no_points
         ]
@@ -77,13 +101,13 @@ class Binding:
             return ()
         rules = self._rules.get((self._stations[station].station_type, "feed"), ())
         subject = Subject(station, kind=kind)
-        return [_watch(self._whole(rule), subject, interval_ns) for rule in rules if _is_of_kind(rule, kind)]
+        return [self._whole(rule).on(subject, interval_ns) for rule in rules if _is_of_kind(rule, kind)]
 
     def of_station(self, station: str) -> Sequence[Watch]:
         """Watches on a station as a whole; empty for an unknown one."""
         entry = self._stations.get(station)
         rules = self._rules.get((entry.station_type, "station"), ()) if entry else ()
-        return [_watch(self._whole(rule), Subject(station), 0) for rule in rules]
+        return [self._whole(rule).on(Subject(station), 0) for rule in rules]
 
     def feeds(self) -> Collection[tuple[str, Kind]]:
         """Every (station, kind) from which data are expected, by the register entry or else by the station type."""
@@ -101,11 +125,11 @@ class Binding:
                 if not limits:
                     continue
             own = parameter if isinstance(rule.parameters, dict) else ""
-            found.append(_Pattern(rule, self._catalogue.thresholds[rule.rule, own], unit, limits))
+            found.append(_pattern(rule, self._catalogue.thresholds[rule.rule, own], unit, limits))
         return found
 
     def _whole(self, rule: Rule) -> _Pattern:
-        return _Pattern(rule, self._catalogue.thresholds[rule.rule, ""], "", ())
+        return _pattern(rule, self._catalogue.thresholds[rule.rule, ""])
 
 
 def expected_feeds(catalogue: Catalogue, station: Station) -> dict[Kind, int]:
@@ -132,23 +156,18 @@ def _is_of_kind(rule: Rule, kind: Kind) -> bool:
     return rule.kinds is None or kind.name.lower() in rule.kinds
 
 
-def _watch(pattern: _Pattern, subject: Subject, interval_ns: int) -> Watch:
-    rule = pattern.rule
-    return Watch(
-        rule=rule.rule,
-        edition=rule.edition,
-        check=rule.check,
+def _pattern(rule: Rule, thresholds: BaseModel, unit: str = "", limits: Sequence[LimitInForce] = ()) -> _Pattern:
+    return _Pattern(
+        rule=rule,
         family=FAMILIES[rule.family],
-        subject=subject,
-        thresholds=pattern.thresholds,
-        interval_ns=interval_ns,
-        unit=pattern.unit,
+        thresholds=thresholds,
+        unit=unit,
         suspect_level=LEVELS[rule.levels.suspect],
         fail_level=LEVELS[rule.levels.fail],
         raise_after=_persistence(rule.raise_after),
         clear_after=_persistence(rule.clear_after),
         escalation=tuple(Escalation(step.ratio, LEVELS[step.level]) for step in rule.escalate),
-        limits=pattern.limits,
+        limits=limits,
     )
 
 
