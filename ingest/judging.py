@@ -2,39 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from ingest.batching import BatchBuilder
 from ingest.message import INDEX_BITS, Block, Entry, Format, Problem, position_of
 from ingest.uploader import joined
-from rules.readings import Batch, Counts, Int64s, Judged, Outcome, SeriesKey, Transition
+from rules.engine import Engine
+from rules.readings import Batch, Counts, Int64s, Judged, SeriesKey, Transition
 
 MOST_TOPICS = 100_000
 NO_FORMAT = "no format for this topic"
 
 
-class Engine(Protocol):
-    """What judging needs of `rules.engine.Engine`."""
-
-    @property
-    def keys(self) -> Sequence[SeriesKey]: ...
-
-    def place(self, key: SeriesKey) -> int: ...
-
-    def evaluate(self, batch: Batch) -> Outcome: ...
-
-    def tick(self, now_ns: int) -> Sequence[Transition]: ...
-
-    def snapshot(self) -> bytes: ...
-
-
-class SnapshotUnreadable(Exception):  # noqa: N818  # it names a state of the world
-    """A snapshot is not one of this engine's: the journal must be judged again from its beginning."""
-
-
 Choose = Callable[[str, str], Format | None]  # (source, topic): the answer never changes
+Formats = Callable[[], Choose]  # new formats: they remember places, which one engine gave
 
 
 @dataclass(slots=True)
@@ -57,10 +39,10 @@ class Found:
 class Lane:
     """An engine that has judged every entry up to `entry`."""
 
-    def __init__(self, engine: Engine, entry: int, choose: Choose) -> None:
+    def __init__(self, engine: Engine, entry: int, formats: Formats) -> None:
         self.engine = engine
         self.entry = entry
-        self._choose = choose
+        self._choose = formats()
         self._formats: dict[tuple[str, str], Format | None] = {}
         self._builder = BatchBuilder(engine.place)
 

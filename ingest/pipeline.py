@@ -4,21 +4,25 @@ There are two cursors. `judged`: how far transitions are in the ledger. `stored`
 the store is away judging goes on and rows are let go; when it is back, a second lane makes them again from the journal.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from time import perf_counter
 
-from ingest.judging import NO_FORMAT, Choose, Engine, Found, Lane, SnapshotUnreadable
+from ingest.judging import Formats, Found, Lane
 from ingest.message import Health, Journal, Ledger, ResumePoint
+from ingest.quarantine import Quarantine, reason_class
 from ingest.records import BatchJudged, CatchUp, Clock, Emit, PartFailed, Quarantined, TransitionsFound
-from ingest.uploader import Quarantine, Uploader
+from ingest.uploader import Uploader
+from rules.engine import Engine
 from rules.readings import SECOND_NS
+from rules.snapshots import SnapshotUnreadable
 
 MOST_MESSAGES = 4_000
 PATIENCE_S = 2.0
 READINGS_A_SERIES = 10  # between snapshots: a snapshot costs as much as there are series
 
 
-class JournalFallsShort(Exception):  # noqa: N818  # it names a state of the world
+class JournalFallsShort(Exception):  # it names a state of the world
     """The ledger knows entries that the journal does not have: they belong to different data folders, or files went.
 
     Going on would give their numbers to other messages, which would then be passed over.
@@ -28,7 +32,8 @@ class JournalFallsShort(Exception):  # noqa: N818  # it names a state of the wor
 class Worker:
     """Judges what the journal holds.
 
-    `restore` makes an engine from a snapshot, or a new one from None; it raises SnapshotUnreadable. `clock` only bounds
+    `restore` makes an engine from a snapshot, or a new one from None; it raises SnapshotUnreadable. `formats`
+    answers, afresh for each engine, which format a (source, topic) speaks. `clock` only bounds
     for how long a full but working store may hold up judging (`patience_s`). A snapshot is taken of the lane whose rows
     go to the store, at most every `snapshot_every_s` of the journal's time, and at `finish`.
     """
@@ -37,7 +42,7 @@ class Worker:
         self,
         journal: Journal,
         restore: Callable[[bytes | None], Engine],
-        choose: Choose,
+        formats: Formats,
         quarantine: Quarantine,
         uploader: Uploader,
         ledger: Ledger,
@@ -50,7 +55,7 @@ class Worker:
     ) -> None:
         self._journal = journal
         self._restore = restore
-        self._choose = choose
+        self._formats = formats
         self._quarantine = quarantine
         self._uploader = uploader
         self._ledger = ledger
@@ -129,11 +134,11 @@ class Worker:
 
     def _lane_from(self, at: ResumePoint) -> Lane:
         try:
-            return Lane(self._restore(at.snapshot), at.mark, self._choose)
+            return Lane(self._restore(at.snapshot), at.mark, self._formats)
         except SnapshotUnreadable as error:
             why = f"the snapshot at entry {at.mark} cannot be read ({error}): judging again from the oldest entry"
             self._emit(PartFailed("worker", why))
-            return Lane(self._restore(None), 0, self._choose)
+            return Lane(self._restore(None), 0, self._formats)
 
     def _advance(self, live: Lane) -> bool:
         """Judges new entries, unless what was found before still waits. False when there are none."""
@@ -238,11 +243,8 @@ class Worker:
 
     def _tell(self, found: Found) -> None:
         self._emit(_batch_judged(found, again=False))
-        unreadable = sum(problem.reason != NO_FORMAT for problem in found.problems)
-        if unreadable:
-            self._emit(Quarantined(unreadable, "unreadable"))
-        if unreadable < len(found.problems):
-            self._emit(Quarantined(len(found.problems) - unreadable, "no format"))
+        for word, count in Counter(reason_class(problem.reason) for problem in found.problems).items():
+            self._emit(Quarantined(count, word))
         if found.transitions and found.entry > self._known:
             self._emit(TransitionsFound(found.transitions))
 

@@ -41,7 +41,7 @@ _decode = msgspec.msgpack.Decoder(Entry).decode
 _numbers = struct.Struct(">qqq").pack
 
 
-class JournalDamaged(Exception):  # noqa: N818  # like JournalUnavailable it names a state of the world
+class JournalDamaged(Exception):  # like JournalUnavailable it names a state of the world
     """An entry cannot be read. Nothing may be skipped; `jianwei journal verify` says where the damage is."""
 
 

@@ -2,16 +2,16 @@
 
 import json
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from time import perf_counter
-from typing import Protocol
 
 import numpy as np
 
 from ingest.message import Busy, Health, Problem, Refused, Store, position_of
+from ingest.quarantine import Quarantine, reason_class
 from ingest.records import Emit, Quarantined, RowsRefused, RowsStored, StoreBusy
 from rules.readings import Judged, SeriesKey
 
@@ -28,14 +28,6 @@ NO_ROWS = Judged(
     raised=np.zeros(0, np.uint64),
     late=np.zeros(0, np.bool_),
 )
-
-
-class Quarantine(Protocol):
-    """Where goes what could not be read or stored."""
-
-    def keep(self, problems: Sequence[Problem]) -> None:
-        """Durable when it returns. Idempotent by (position, where). Raises OSError when nothing was kept."""
-        ...
 
 
 @dataclass(slots=True)
@@ -180,7 +172,8 @@ class Uploader:
         self._quarantine.keep(problems)
         self.rows_refused += len(problems)
         self._emit(RowsRefused(len(problems), answer.reasons[0] if answer.reasons else ""))
-        self._emit(Quarantined(len(problems), "refused by the store"))
+        for word, count in Counter(reason_class(problem.reason) for problem in problems).items():
+            self._emit(Quarantined(count, word))
 
 
 def joined(parts: Sequence[Judged]) -> Judged:
@@ -215,4 +208,4 @@ def _problem(entry: int, key: SeriesKey, rows: Judged, row: int, reason: str) ->
     }
     where = f"{key.station}/{key.parameter}/{key.kind.name.lower()}/{measured_ns}"
     payload = json.dumps(told).encode()  # ASCII: a name that is not text stays readable
-    return Problem(position_of(entry, 0), where.encode("utf-8", "backslashreplace").decode(), reason, payload, "store")
+    return Problem(position_of(entry, 0), where, f"refused by the store: {reason}", payload, "store")
