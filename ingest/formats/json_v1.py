@@ -15,7 +15,7 @@ from typing import Any, Never
 
 import msgspec
 
-from ingest.formats.instants import InstantError, instant_ns
+from ingest.instants import InstantError, instant_ns
 from ingest.message import Columns
 from rules.readings import FLAG_LETTERS, Kind, SeriesKey
 
