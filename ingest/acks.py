@@ -68,6 +68,13 @@ class AckWindow:
         """No room: stop reading."""
         return self._held.messages >= self.most_messages or self._held.payload_bytes >= self.most_bytes
 
+    def awaits(self, mid: int) -> bool:
+        """A message with this number came on the present connection and is not acknowledged.
+
+        Until it is, the broker may not give the number to another message: what comes with it, is that one again.
+        """
+        return mid in self._pending
+
     def connected(self) -> int:
         """A new connection begins: returns its epoch.
 

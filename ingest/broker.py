@@ -22,6 +22,10 @@ PORT_ATTEMPTS = 5
 HOST = "127.0.0.1"
 # Unacknowledged messages for each session. More makes a `#` subscription fail, because NATS counts it twice.
 MOST_UNACKNOWLEDGED = 20_000
+# NATS sends what was not acknowledged in this time again, also on a living connection; and only then, not at once after
+# a reconnect. A source that stays away for RESEND_AFTER_S before it comes back gets everything in order.
+ACK_WAIT_S = 1
+RESEND_AFTER_S = 1.25
 GUARD = 'read -r _; kill "$0"'  # reads until its standard input ends
 
 
@@ -34,7 +38,8 @@ class EmbeddedBroker:
 
     `port` 0 takes a free one; it stays the same when the broker is started again. `settings` are laid over ours, in
     the words of the NATS configuration: `{"mqtt": {"tls": {...}}}` adds to what we say about MQTT. Use it as a context
-    manager, or call `start` and `stop`. Not for several threads at once.
+    manager, or call `start` and `stop`. Not for several threads at once. An MQTT source that reads from it wants
+    `resend_after_s = RESEND_AFTER_S`.
     """
 
     def __init__(self, folder: Path, port: int = 0, *, settings: Mapping[str, Any] | None = None) -> None:
@@ -132,7 +137,12 @@ class EmbeddedBroker:
             "log_file": str(self.log.absolute()),
             "logfile_size_limit": 16 * 1024 * 1024,
             "jetstream": {"store_dir": str(self._folder.absolute()), "sync_interval": "1s"},
-            "mqtt": {"host": HOST, "port": self._port, "max_ack_pending": MOST_UNACKNOWLEDGED, "ack_wait": "60s"},
+            "mqtt": {
+                "host": HOST,
+                "port": self._port,
+                "max_ack_pending": MOST_UNACKNOWLEDGED,
+                "ack_wait": f"{ACK_WAIT_S}s",
+            },
         }
         for name, value in self._settings.items():
             both = isinstance(value, Mapping) and isinstance(ours.get(name), dict)

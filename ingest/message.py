@@ -60,8 +60,11 @@ class Health:
 
 
 class Source(Protocol):
-    """Brings messages in. Owns its thread or loop; never blocks its caller; holds at most a bounded window of
-    messages that are not yet acknowledged, and stops reading when it is full."""
+    """Brings messages in.
+
+    Owns its thread or loop; never blocks its caller; holds at most a bounded window of messages that are not yet
+    acknowledged, and stops reading when it is full.
+    """
 
     @property
     def name(self) -> str: ...
@@ -73,8 +76,10 @@ class Source(Protocol):
         ...
 
     def acknowledge(self, token: object) -> None:
-        """The messages of `token` are durable: tell the sender, in arrival order, on the connection that
-        delivered them, or not at all."""
+        """The messages of `token` are durable: tell the sender.
+
+        In arrival order, on the connection that delivered them, or not at all.
+        """
         ...
 
     def health(self, now_ns: int) -> Health: ...
@@ -96,8 +101,10 @@ class Journal(Protocol):
         ...
 
     def read(self, after: int, most_messages: int) -> list[Entry]:
-        """Entries with number > `after`, in order, at least one if there is one, then while their messages sum
-        to at most `most_messages`."""
+        """Entries with number > `after`, in order.
+
+        At least one if there is one, then while their messages sum to at most `most_messages`.
+        """
         ...
 
     def last(self) -> int:
@@ -123,14 +130,19 @@ class Columns(Protocol):
 
     def place(self, key: SeriesKey) -> int: ...
 
-    def extend(self, series: Sequence[int], measured_ns: int, values: Sequence[float], flags: Sequence[int] | None) -> None:
+    def extend(
+        self, series: Sequence[int], measured_ns: int, values: Sequence[float], flags: Sequence[int] | None
+    ) -> None:
         """One sample: as many readings as `series`, all measured at the same time. flags None: all normal."""
         ...
 
 
 class Format(Protocol):
-    """Turns one message into readings. Never raises for content: what it cannot read, it returns as
-    (where, reason) pairs; the rest of the message has gone into `columns`."""
+    """Turns one message into readings.
+
+    Never raises for content: what it cannot read, it returns as (where, reason) pairs; the rest of the message has
+    gone into `columns`.
+    """
 
     def decode(self, topic: str, payload: bytes, columns: Columns) -> Sequence[tuple[str, str]]: ...
 
@@ -173,11 +185,16 @@ class Store(Protocol):
     """Keeps readings, once for each (station, parameter, kind, measured time)."""
 
     def write(self, rows: Judged, keys: Sequence[SeriesKey]) -> Stored | Refused | Busy:
-        """`keys[rows.series[i]]` names row i. Idempotent. A later row with the same key replaces an earlier one,
-        but a `late` row whose value is already there changes nothing."""
+        """Idempotent; `keys[rows.series[i]]` names row i.
+
+        A later row with the same key replaces an earlier one, but a `late` row whose value is already there changes
+        nothing.
+        """
         ...
 
-    def read(self, station: str, parameter: str | None, kind: Kind | None, from_ns: int, until_ns: int) -> list[StoredReading]:
+    def read(
+        self, station: str, parameter: str | None, kind: Kind | None, from_ns: int, until_ns: int
+    ) -> list[StoredReading]:
         """Readings in [from_ns, until_ns), by parameter, kind and time."""
         ...
 
@@ -220,9 +237,11 @@ class Ledger(Protocol):
     """Keeps what was found and how far the worker is, in one transaction."""
 
     def record(self, transitions: Sequence[Transition], *, judged: int, stored: int, snapshot: bytes | None) -> None:
-        """All or nothing. Transitions that are known (equal id) change nothing, and tell nobody again. `judged`
-        and `stored` never move back. A snapshot stands for `judged`; older ones go once `stored` has passed a newer.
-        Raises OSError when nothing was written (locked, disk full): record the same again later."""
+        """All or nothing.
+
+        Transitions that are known (equal id) change nothing, and tell nobody again. `judged` and `stored` never move
+        back. A snapshot stands for `judged`; older ones go once `stored` has passed a newer. Raises OSError when nothing was written (locked, disk full): record the same again later.
+        """
         ...
 
     def resume(self) -> ResumePoint: ...

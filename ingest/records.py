@@ -1,5 +1,8 @@
-"""What the rim tells about itself: one typed record a happening. `emit` is handed to every part; what becomes of a
-record (a log line, a metric, both) is decided in one place, `jianwei/telemetry.py`."""
+"""What the rim tells about itself: one typed record a happening.
+
+`emit` is handed to every part; what becomes of a record (a log line, a metric, both) is decided in one place,
+`jianwei/telemetry.py`.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

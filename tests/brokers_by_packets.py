@@ -3,6 +3,7 @@ a relay that can cut the line. An independent witness: nothing here comes from `
 
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Sequence
@@ -228,9 +229,12 @@ class ScriptedBroker:
         self._listener.close()
 
 
-def publish_all(port: int, messages: Sequence[tuple[str, bytes]], *, qos: int = 1) -> None:
+def publish_all(
+    port: int, messages: Sequence[tuple[str, bytes]], *, qos: int = 1, tls: ssl.SSLContext | None = None
+) -> None:
     """Publishes in this order; at QoS 1 returns when the broker has acknowledged every one. Keeps 500 on the way."""
-    line = Line(socket.create_connection((HOST, port)))
+    plain = socket.create_connection((HOST, port))
+    line = Line(plain if tls is None else tls.wrap_socket(plain, server_hostname=HOST))
     line.send(connect("publisher"))
     assert line.receive().body == b"\0\0"
     for start in range(0, len(messages), 500):

@@ -63,7 +63,7 @@ class _Message(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     v: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Refused(ValueError):  # noqa: N818  # said of the message, not of the program
+class _Refused(ValueError):  # said of the message, not of the program
     """The whole message is unreadable: where, and why."""
 
     def __init__(self, where: str, reason: str) -> None:

@@ -83,9 +83,13 @@ class Probe:
             self.source.acknowledge(self.take().token)
 
     def nothing_comes(self, for_s: float) -> bool:
+        """False as soon as something does, which is taken and acknowledged."""
         deadline_s = time.monotonic() + for_s
         while time.monotonic() < deadline_s:
-            if self.source.take() is not None:
+            taken = self.source.take()
+            if taken is not None:
+                self.payloads += [payload for block in taken.blocks for payload in block.payloads]
+                self.source.acknowledge(taken.token)
                 return False
             time.sleep(0.005)
         return True

@@ -78,6 +78,11 @@ class AcksOfAnySource(RuleBasedStateMachine):
         assert self.acked == self.arrived[: len(self.acked)]
 
     @invariant()
+    def numbers_in_use_are_known(self) -> None:
+        waiting = {mid for _, mid in self.arrived[len(self.acked) :]}
+        assert {mid for mid in range(1, self.next_mid + 1) if self.window.awaits(mid)} == waiting
+
+    @invariant()
     def only_durable_is_acknowledged(self) -> None:
         assert self.durable.issuperset(self.acked)
 

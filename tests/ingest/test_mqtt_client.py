@@ -7,6 +7,7 @@ from pathlib import Path
 import paho.mqtt
 import paho.mqtt.client
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.sources.mqtt import client as bent
 from ingest.sources.mqtt.client import LEANS_ON, UNREADABLE, BulkClient
@@ -38,14 +39,12 @@ def test_every_private_name_of_paho_that_we_lean_on_is_as_we_know_it(name: str) 
 def test_leans_on_names_all_private_names_of_paho_in_use() -> None:
     """In the source: every `self._x` or `super()._x` that paho has and we do not set ourselves. `_sock` is the socket."""
     used = set(re.findall(r"(?:self|super\(\))\.(_[a-z]\w*)", inspect.getsource(bent)))
-    theirs = set(dir(paho.mqtt.client.Client)) | set(
-        vars(paho.mqtt.client.Client(paho.mqtt.client.CallbackAPIVersion.VERSION2))
-    )
+    theirs = set(dir(paho.mqtt.client.Client)) | set(vars(paho.mqtt.client.Client(CallbackAPIVersion.VERSION2)))
     assert used & theirs == {*LEANS_ON, "_sock"} - {"_create_socket"}  # which paho calls, not we
 
 
 def test_our_own_attributes_hide_none_of_paho() -> None:
-    plain = paho.mqtt.client.Client(paho.mqtt.client.CallbackAPIVersion.VERSION2)
+    plain = paho.mqtt.client.Client(CallbackAPIVersion.VERSION2)
     with ScriptedBroker() as broker:
         ours = BulkClient(settings(broker.port), 5)
         added = set(vars(ours)) - set(vars(plain))
@@ -67,7 +66,7 @@ def test_acknowledgements_of_a_batch_leave_in_one_send() -> None:
         line.receive()
         sends = []
         real = client._sock_send
-        client._sock_send = lambda data: sends.append(len(data)) or real(data)  # type: ignore[method-assign,func-returns-value]  # a look over paho's shoulder
+        client._sock_send = lambda buf: sends.append(len(buf)) or real(buf)  # type: ignore[method-assign,func-returns-value]  # a look over the shoulder of paho
         client.acknowledge(list(range(1, 1_001)))
         assert line.acknowledged(1_000) == list(range(1, 1_001))
         assert sends == [4_000]
@@ -79,11 +78,11 @@ def test_acknowledgements_that_the_socket_does_not_take_follow_later() -> None:
         client = BulkClient(settings(broker.port), 5)
         line = broker.accept()
         line.receive()
-        expected = []
+        expected: list[int] = []
         while not client.want_write():
             client.acknowledge(list(range(1, 60_001)))
             expected += range(1, 60_001)
-        got = []
+        got: list[int] = []
         while len(got) < len(expected):
             found = line.receive()
             assert found.kind == PUBACK

@@ -114,6 +114,16 @@ def test_an_unfinished_packet_waits() -> None:
     assert cut.error == ""
 
 
+def test_messages_that_come_again_are_marked() -> None:
+    stream = [
+        publish("t", b"0"),
+        publish("t", b"1", 5, dup=True),
+        publish("t", b"2", 6),
+        publish("t", b"3", 7, dup=True),
+    ]
+    assert PacketCutter(version5=False, most_packet_bytes=100).feed(b"".join(stream)).dups == [(1, 5), (3, 7)]
+
+
 def test_messages_of_a_topic_share_its_text() -> None:
     topics = fed([GOOD, GOOD]).topics
     assert topics[0] is topics[1]

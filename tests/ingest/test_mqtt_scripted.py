@@ -196,14 +196,43 @@ def test_p8_an_unacknowledged_message_is_held_and_acknowledged_late(broker: Scri
         assert line.acknowledged(2) == [1, 2]
 
 
-def test_a_message_that_comes_twice_on_a_connection_is_acknowledged_once(broker: ScriptedBroker) -> None:
+def test_a_message_that_comes_again_while_it_waits_is_dropped_and_acknowledged_once(broker: ScriptedBroker) -> None:
+    """NATS sends again on a living connection. Without the mark it is kept, and still acknowledged once."""
     with Probe(broker.port) as probe:
         line = broker.accept()
         line.greet()
-        line.send(publish("t", b"x", 1), publish("t", b"x", 1, dup=True), publish("t", b"y", 2))
-        probe.take_and_acknowledge(3)
-        assert line.acknowledged(2) == [1, 2]
+        line.send(publish("t", b"x", 1), publish("t", b"y", 2))
+        first = probe.take_messages(2)
+        line.send(publish("t", b"x", 1, dup=True), publish("t", b"zero"), publish("t", b"y", 2), publish("t", b"z", 3))
+        second = probe.take_messages(5)
+        assert probe.payloads == [b"x", b"y", b"zero", b"y", b"z"]
+        for token in first + second:
+            probe.source.acknowledge(token)
+        assert line.acknowledged(3) == [1, 2, 3]
         assert line.is_quiet(0.2)
+        line.send(publish("t", b"x", 1, dup=True))  # the number is free again: this may be another message
+        probe.take_and_acknowledge(6)
+        assert line.acknowledged(1) == [1]
+
+
+def test_it_stays_away_until_the_broker_is_ready_to_send_again(broker: ScriptedBroker, tmp_path: Path) -> None:
+    """After a connection, and at a start where an earlier process was connected; not before the very first one."""
+    slow = {"resend_after_s": 0.5, "session_file": str(tmp_path / "session")}
+    with Probe(broker.port, **slow) as probe:
+        began_s = time.monotonic()
+        line = broker.accept()
+        line.greet()
+        probe.well()
+        assert time.monotonic() - began_s < 0.4
+        began_s = time.monotonic()
+        line.close()
+        broker.accept().greet(present=True)
+        assert time.monotonic() - began_s >= 0.5
+        assert probe.told(ConnectionLost)[0].retry_in_s == 0.5
+    began_s = time.monotonic()
+    with Probe(broker.port, **slow):
+        broker.accept()
+        assert time.monotonic() - began_s >= 0.5
 
 
 def test_stop_sends_what_is_due_and_leaves_the_session(broker: ScriptedBroker) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 PUBLISH = 0x30
 QOS_BITS = 0x06
+DUP_BIT = 0x08
 LONGEST_LENGTH_FIELD = 4
 MOST_KNOWN_TOPICS = 100_000
 # Not allowed in a topic name (4.7): wildcards and U+0000.
@@ -24,6 +25,7 @@ class Cut:
     topics: list[str] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
     mids: list[int] = field(default_factory=list)
+    dups: list[tuple[int, int]] = field(default_factory=list)  # (index of the message, mid) of those sent again
     payload_bytes: int = 0
     others: list[bytes] = field(default_factory=list)
     error: str = ""  # the peer broke the protocol after all of the above: close the connection
@@ -88,14 +90,14 @@ class PacketCutter:
                 return start
             first = data[start]
             if first & 0xF0 == PUBLISH:
-                self._publish(data, first & QOS_BITS, body, stop, cut)
+                self._publish(data, first, body, stop, cut)
             else:
                 cut.others.append(data[start:stop])
             start = stop
         self._wanted = 0
         return start
 
-    def _publish(self, data: bytes, qos_bits: int, at: int, stop: int, cut: Cut) -> None:
+    def _publish(self, data: bytes, first: int, at: int, stop: int, cut: Cut) -> None:
         """PUBLISH (3.3) whose variable header begins at `at`."""
         if stop - at < 2:
             raise MalformedError("a PUBLISH packet without a topic")
@@ -104,7 +106,7 @@ class PacketCutter:
         raw_topic = data[topic_at:at]
         topic = self._known.get(raw_topic) or self._checked_topic(raw_topic)
         mid = 0
-        if qos_bits:
+        if qos_bits := first & QOS_BITS:
             if qos_bits != 2:
                 raise MalformedError("a PUBLISH packet of QoS 2, which was not asked for" if qos_bits == 4 else "QoS 3")
             at += 2
@@ -123,6 +125,8 @@ class PacketCutter:
         cut.payloads.append(data[at:stop])
         if mid:
             cut.mids.append(mid)
+            if first & DUP_BIT:
+                cut.dups.append((len(cut.payloads) - 1, mid))
 
     def _checked_topic(self, raw: bytes) -> str:
         if not raw:

@@ -71,6 +71,9 @@ class MqttSourceSettings(BaseModel):
     nap_ms: float = Field(default=4.0, ge=0, le=1_000)  # after a read, so that the next one takes many; costs latency
     reconnect_min_s: float = Field(default=1.0, gt=0)
     reconnect_max_s: float = Field(default=60.0, gt=0)
+    # NATS sends unacknowledged messages again only when its `ack_wait` is over, and newer ones before them. Staying
+    # away for so long keeps the order. 0 for brokers that send them first, as the standard asks.
+    resend_after_s: float = Field(default=0.0, ge=0, le=60)
     session_file: FilePath | None = None
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from ingest.acks import AckToken, AckWindow
 from ingest.message import Block, Health, Taken
 from ingest.records import Clock, Connected, ConnectionLost, Emit, PartFailed, PossibleLoss
 from ingest.sources.mqtt.connection import CONNECT_TIMEOUT_S, Connection
+from ingest.sources.mqtt.packets import Cut
 from ingest.sources.mqtt.settings import MqttSourceSettings
 
 JOIN_TIMEOUT_S = 2 * CONNECT_TIMEOUT_S + 1
@@ -57,6 +58,8 @@ class MqttSource:
         for end in (woken, self._wake):
             end.setblocking(False)
         self._heard_ns = self._clock()
+        if self._session.expected:  # an earlier process may have been here a moment ago
+            self._due_s = time.monotonic() + self._settings.resend_after_s
         self._thread = Thread(target=self._run, args=(woken,), name=f"mqtt:{self.name}", daemon=True)
         self._thread.start()
 
@@ -171,12 +174,28 @@ class MqttSource:
         if cut.topics or cut.others:
             self._heard_ns = self._clock()
         if cut.topics:
-            block = Block(self.name, self._heard_ns, cut.topics, cut.payloads)
-            with self._lock:
-                self._inbox.append(block)
-                self._window.arrived(self._window.epoch, cut.mids, len(block), cut.payload_bytes)
+            self._keep(cut)
         connection.act_on(cut)
         return at_once
+
+    def _keep(self, cut: Cut) -> None:
+        with self._lock:
+            if cut.dups:
+                self._drop_what_we_have(cut)
+            if cut.topics:
+                self._inbox.append(Block(self.name, self._heard_ns, cut.topics, cut.payloads))
+                self._window.arrived(self._window.epoch, cut.mids, len(cut.topics), cut.payload_bytes)
+
+    def _drop_what_we_have(self, cut: Cut) -> None:
+        """With the lock held: takes out what a broker sent again on a living connection, as NATS does.
+
+        Otherwise a journal that is slow for a while would find its window full of copies.
+        """
+        for index, mid in reversed(cut.dups):
+            if self._window.awaits(mid):
+                cut.payload_bytes -= len(cut.payloads[index])
+                del cut.topics[index], cut.payloads[index]
+                cut.mids.remove(mid)
 
     def _send_acknowledgements(self, connection: Connection) -> None:
         """Only this thread sends, and only it reconnects, so what is ready now belongs to this connection."""
@@ -222,6 +241,8 @@ class MqttSource:
             pause_s = random.uniform(slowest_s, 2 * slowest_s)
             why = f"another client uses the client id {self._settings.client_id!r}; stop one of them ({why})"
             self._emit(PartFailed(f"mqtt:{self.name}", why))
+        if connection is not None:
+            pause_s = max(pause_s, self._settings.resend_after_s)
         self._due_s = time.monotonic() + pause_s
         self._trouble = why
         self._emit(ConnectionLost(self.name, why, pause_s))
