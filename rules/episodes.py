@@ -10,6 +10,7 @@ is the mirror image, with good readings. The level is the loudest since the epis
 """
 
 import math
+from collections.abc import Hashable
 
 import numpy as np
 
@@ -81,6 +82,13 @@ def _mask(hold: Persistence, rule: str) -> int:
     if not 1 <= hold.count <= hold.of <= 64 or hold.duration_ns < 0:
         raise ValueError(f"{rule}: {hold} can never hold, or asks for more than 64 readings")
     return (1 << hold.of) - 1
+
+
+def manner_key(watch: Watch) -> Hashable:
+    """Equal for watches that raise and clear in the same manner, in the name of the same rule."""
+    levels = int(watch.suspect_level), int(watch.fail_level)
+    named = watch.rule, watch.edition, int(watch.family), watch.unit
+    return (*named, *levels, watch.raise_after, watch.clear_after, *watch.escalation)
 
 
 def describe(watch: Watch, rule: int, unit: int, manner: np.void) -> None:

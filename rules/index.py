@@ -22,7 +22,7 @@ class Problem:
         return f"{self.file}: {self.path}: {self.what}"
 
 
-class CatalogueProblems(ValueError):  # noqa: N818  # it holds problems, one or many
+class CatalogueProblems(ValueError):  # it holds problems, one or many
     """All problems of a catalogue or a register, sorted by file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:

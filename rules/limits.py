@@ -26,7 +26,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _SHANGHAI_NS = 8 * 3600 * SECOND_NS
 
 
-class TooManyLimits(ValueError):  # noqa: N818  # it says what there is too much of
+class TooManyLimits(ValueError):  # it says what there is too much of
     """More limits follow each other in one series than the engine keeps."""
 
 

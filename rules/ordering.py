@@ -172,22 +172,16 @@ def settle(
                 out[mine["row"]]["verdict"] = VERDICT_OF_RANK[worst]
                 out[mine["row"]]["raised"] = mask
             elif rank and (every or worst != mine["rank"] or mask != mine["raised"]):
-                put(out[end], reading["subject"], reading["prior_ns"], reading["prior_value"], ~row)
-                out[end]["flag"] = reading["prior_flag"]
-                out[end]["verdict"] = VERDICT_OF_RANK[worst]
-                out[end]["raised"] = mask
-                out[end]["late"] = False
+                put(out[end], reading["subject"], reading["prior_ns"], reading["prior_value"], reading["prior_flag"])
+                say(out[end], ~row, worst, mask, False)
                 end += 1
         worst = ranks[row]
         if not np.isfinite(reading["valid"]):  # GOOD of a check that asks for the time only says nothing here
             flagged = said[row] or FLAG_RANK[reading["flag"]]
             unable = flagged if reading["flag"] != NORMAL else 0
             worst = max(worst, unable) if worst >= RANK_SUSPECT else unable
-        put(out[end], reading["subject"], reading["measured_ns"], reading["value"], row)
-        out[end]["flag"] = reading["flag"]
-        out[end]["verdict"] = VERDICT_OF_RANK[worst]
-        out[end]["raised"] = raised[row]
-        out[end]["late"] = reading["order"] == LATE
+        put(out[end], reading["subject"], reading["measured_ns"], reading["value"], reading["flag"])
+        say(out[end], row, worst, raised[row], reading["order"] == LATE)
         if reading["order"] == IN_ORDER:
             mine["raised"] = raised[row]
             mine["rank"] = worst
@@ -201,8 +195,18 @@ def settle(
 
 
 @compiled
-def put(word: np.void, series: int, measured_ns: int, value: float, reading: int) -> None:
+def put(word: np.void, series: int, measured_ns: int, value: float, flag: int) -> None:
+    """What the station said."""
     word["series"] = series
     word["measured_ns"] = measured_ns
     word["value"] = value
+    word["flag"] = flag
+
+
+@compiled
+def say(word: np.void, reading: int, rank: int, raised: int, late: bool) -> None:  # noqa: FBT001  # a column
+    """What we say."""
     word["reading"] = reading
+    word["verdict"] = VERDICT_OF_RANK[rank]
+    word["raised"] = raised
+    word["late"] = late

@@ -121,8 +121,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Readings with our word on them: what the store keeps. All columns have length n; no (series, time) twice
-    unless the later row shall replace the earlier one.
+    """Readings with our word on them: what the store keeps.
+
+    All columns have length n; no (series, time) twice unless the later row shall replace the earlier one.
 
     `raised` has bit `CHECKS[name].bit` set for each check that said SUSPECT or FAIL.
     `late` rows are older than the newest of their series: a store that holds the same value at that key already
@@ -226,8 +227,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `Engine.evaluate` found: rows for the store (amendments of earlier rows included, after the rows they
-    follow), and changes of episodes in the order they were found.
+    """What `Engine.evaluate` found.
+
+    Rows for the store (amendments of earlier rows included, after the rows they follow), and changes of episodes in the
+    order they were found.
     """
 
     judged: Judged

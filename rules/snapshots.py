@@ -27,7 +27,7 @@ LEVEL = 1
 PLACED = ("ring_at", "ring_size")  # where a window lies is decided when a row is made
 
 
-class SnapshotUnreadable(Exception):  # noqa: N818  # named by what is so, as its like elsewhere in the house
+class SnapshotUnreadable(Exception):  # named by what is so, as its like elsewhere in the house
     """The bytes are not a snapshot, or not a whole one. Start from an older one, or from the journal's beginning."""
 
 

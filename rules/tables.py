@@ -1,12 +1,13 @@
 """The table of one check: who watches what in which slot, what was told, what is remembered, which episodes run."""
 
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.checks import CheckSpec
-from rules.episodes import EPISODE, EVENT, describe, move
+from rules.episodes import EPISODE, EVENT, describe, manner_key, move
 from rules.readings import Float64s, UInt8s
 from rules.state import Int32s, Records
 from rules.watches import Watch
@@ -31,18 +32,16 @@ class Distinct:
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.records: Records = np.zeros(8, dtype)
-        self.blank: Records = np.zeros(1, dtype)
-        self._known: dict[bytes, int] = {}
+        self._known: dict[Hashable, int] = {}
 
-    def index(self) -> int:
-        """Where the record that stands in `blank[0]` is kept. Clears `blank` for the next one."""
-        key = self.blank.tobytes()
+    def index(self, key: Hashable, fill: Callable[[np.void], None]) -> int:
+        """Where the record of the key is kept; `fill` writes it when the key is new. What `fill` raises passes."""
         at = self._known.get(key)
         if at is None:
-            at = self._known[key] = len(self._known)
+            at = len(self._known)
             self.records = grown(self.records, at + 1)
-            self.records[at] = self.blank[0]
-        self.blank[:] = np.zeros(1, self.blank.dtype)
+            fill(self.records[at])
+            self._known[key] = at
         return at
 
 
@@ -80,17 +79,21 @@ class Table:
 
     def add(self, watch: Watch, subject: int, rule: int, unit: int, manners: Distinct) -> int:
         """A row for one watch on one subject. Raises ValueError for what the check cannot keep."""
-        row = self.size
-        self.spec.bind(watch.thresholds, watch, self.limits.blank[0])
-        describe(watch, rule, unit, manners.blank[0])
+        told = self.limits.index(
+            (watch.thresholds, watch.interval_ns, *watch.limits),
+            lambda limits: self.spec.bind(watch.thresholds, watch, limits),
+        )
+        manner = manners.index(manner_key(watch), lambda record: describe(watch, rule, unit, record))
         points = self.spec.points(watch.thresholds, watch)
+        row = self.size
         self.size += 1
-        self.state = grown(self.state, self.size)
-        self.subject = grown(self.subject, self.size)
-        self.manner = grown(self.manner, self.size)
-        self.active = grown(self.active, self.size, NOBODY)
-        self.state[row]["told"] = self.limits.index()
-        self.manner[row] = manners.index()
+        if self.size > self.subject.size:
+            self.state = grown(self.state, self.size)
+            self.subject = grown(self.subject, self.size)
+            self.manner = grown(self.manner, self.size)
+            self.active = grown(self.active, self.size, NOBODY)
+        self.state["told"][row] = told
+        self.manner[row] = manner
         self.subject[row] = subject
         if points:
             self.state[row]["ring_at"], self.state[row]["ring_size"] = self.ring_size, points

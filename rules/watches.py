@@ -14,8 +14,10 @@ from rules.readings import Family, Kind, Level, LimitInForce, SeriesKey
 
 @dataclass(frozen=True, slots=True)
 class Persistence:
-    """How long a condition must hold, in event time: `count` of the last `of` evaluated readings (of <= 64), and
-    for at least `duration_ns` from the first of them to the present one (0: no duration asked)."""
+    """How long a condition must hold, in event time.
+
+    `count` of the last `of` evaluated readings (of <= 64), and for at least `duration_ns` from the first of them to the present one (0: no duration asked).
+    """
 
     count: int = 1
     of: int = 1
@@ -41,8 +43,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One rule on one subject. `thresholds` is the validated `Thresholds` model of the check; `limits` are the
-    limits in force over time (exceedance only), sorted by `valid_from_ns`, not overlapping, at most four."""
+    """One rule on one subject.
+
+    `thresholds` is the validated `Thresholds` model of the check; `limits` are the limits in force over time (exceedance only), sorted by `valid_from_ns`, not overlapping, at most four.
+    """
 
     rule: str
     edition: int
