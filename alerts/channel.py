@@ -7,7 +7,7 @@ from alerts.events import AlertEvent
 Reason = Literal["auth", "rate_limited", "client", "server", "timeout", "unreachable"]
 
 
-class DeliveryFailed(Exception):  # noqa: N818  # the name is the event, as in a log
+class DeliveryFailed(Exception):  # the name is the event, as in a log
     """The receiver may not have the event.
 
     `retry_after_s`: not before so many seconds (0: when delivery sees fit); None: never, the receiver refuses this

@@ -16,7 +16,7 @@ from sqlalchemy import event, exc
 WAIT_FOR_LOCK_S = 5.0
 
 
-class LedgerUnavailable(OSError):  # noqa: N818  # like JournalUnavailable it names a state of the world
+class LedgerUnavailable(OSError):  # like JournalUnavailable it names a state of the world
     """Nothing was read or written (locked, disk full, I/O error, connection lost). The same may be tried again.
 
     It is an OSError so that a worker that does not know this room can tell it from a mistake in the code.

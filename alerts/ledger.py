@@ -190,6 +190,12 @@ class SqlLedger:
             lags.append(Lag(channel, due, found.get((channel, "dead"), (0, None))[0], oldest_ns))
         return lags
 
+    def sent_count(self) -> int:
+        """Notices that receivers have."""
+        question = sa.select(sa.func.count()).select_from(schema.outbox).where(schema.outbox.c.state == "sent")
+        with transaction(self._engine, writes=False) as connection:
+            return int(connection.scalar(question) or 0)
+
     def close(self) -> None:
         self._engine.dispose()
 

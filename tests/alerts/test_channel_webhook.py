@@ -167,6 +167,7 @@ def test_nobody_there_is_unreachable() -> None:
 
 def test_a_server_that_hangs_up_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
 
         def hang_up() -> None:
             connection, _ = server.accept()
