@@ -1,0 +1,285 @@
+"""The composition root: the only place that knows which concrete parts there are, and in what order they start and end.
+
+sources -> recorder -> journal -> worker -> uploader -> store
+                                    |-> ledger -> deliveries -> channels
+"""
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from paho.mqtt.client import topic_matches_sub
+from rich.console import Console
+
+from alerts.channels import ChannelSettings, Surroundings, open_channel
+from alerts.channels.file import FileChannelSettings
+from alerts.delivery import Delivery
+from alerts.ledger import SqlLedger
+from alerts.routing import Route
+from console.operator_http import OperatorPort
+from ingest.broker import HOST, RESEND_AFTER_S, EmbeddedBroker
+from ingest.formats import open_format
+from ingest.journal import SqliteJournal
+from ingest.judging import Choose
+from ingest.loops import Loop
+from ingest.message import Format, Health
+from ingest.pipeline import Worker
+from ingest.quarantine import Quarantine
+from ingest.recorder import Recorder
+from ingest.records import Clock, PartFailed
+from ingest.sources import SourceSettings, open_source
+from ingest.sources.mqtt import MqttSourceSettings
+from ingest.stores.sqlite import SqliteStore
+from ingest.uploader import Uploader
+from jianwei.folders import DataFolder
+from jianwei.lock import DataLock
+from jianwei.names import CatalogueNames
+from jianwei.retention import Retention
+from jianwei.settings import FormatRoute, Settings
+from jianwei.telemetry import Telemetry
+from jianwei.wellbeing import Wellbeing
+from rules.binding import Binding
+from rules.engine import Engine
+from rules.index import Catalogue
+from rules.schema import Station
+
+DRAIN_S = 10.0  # a stop waits at most so long for what is on its way; the journal has the rest
+EMBEDDED = "embedded"
+
+
+class Runtime:
+    """One service on one data folder, as a context: everything runs inside, everything is safe after it.
+
+    Raises DataInUse, BrokerUnavailableError, OSError (a port, a folder) when it cannot start.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        stations: Mapping[str, Station],
+        telemetry: Telemetry,
+        clock: Clock,
+        console: Console,
+    ) -> None:
+        self.settings = settings
+        self.catalogue = catalogue
+        self.stations = stations
+        self.telemetry = telemetry
+        self._clock = clock
+        self._console = console
+        self._exits = ExitStack()
+        self.folder = DataFolder(settings.data_dir)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as exits:
+            exits.enter_context(DataLock(self.folder.root))
+            self._open(exits)
+            self._start(exits)
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exits.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Everything that came is journaled, judged, and in the store."""
+        last = self.journal.last()
+        return not self.recorder.held and self.worker.judged >= last and self.uploader.stored >= last
+
+    def _open(self, exits: ExitStack) -> None:
+        """Files first, then what connects them. Closed in the opposite order."""
+        settings, folder, emit, clock = self.settings, self.folder, self.telemetry.emit, self._clock
+        self.journal = SqliteJournal(folder.journal, sync=settings.journal.sync)
+        exits.callback(self.journal.close)
+        self.quarantine = Quarantine(folder.quarantine)
+        exits.callback(self.quarantine.close)
+        self.store = SqliteStore(folder.store, sync=settings.store.sync)
+        exits.callback(self.store.close)
+        self.ledger = SqlLedger(folder.ledger_url, routes_of(settings), clock)
+        exits.callback(self.ledger.close)
+        self.telemetry.opened({e.id: e.level for e in self.ledger.episodes(open_only=True, limit=100_000)})
+        self.broker = self._broker(exits)
+        self.sources = [open_source(s, clock, emit) for s in self._source_settings()]
+        self.uploader = Uploader(self.store, self.quarantine, emit, most_rows=settings.store.most_rows)
+        watchlist = Binding(self.catalogue, self.stations)
+        self.worker = Worker(
+            self.journal,
+            lambda snapshot: Engine(watchlist) if snapshot is None else Engine.restore(snapshot, watchlist),
+            lambda: chooser(settings.formats),
+            self.quarantine,
+            self.uploader,
+            self.ledger,
+            clock,
+            emit,
+            snapshot_every_s=settings.worker.snapshot_every_s,
+            most_messages=settings.worker.most_messages,
+        )
+        self.recorder = Recorder(
+            self.sources, self.journal, clock, emit, tick_s=settings.journal.tick_s, written=self._wake_worker
+        )
+        self._retention = Retention(
+            self.journal, settings.journal.retention_days, lambda: self.ledger.resume().mark, clock, emit
+        )
+        self._deliveries = self._open_deliveries(exits)
+
+    def _broker(self, exits: ExitStack) -> EmbeddedBroker | None:
+        if not self.settings.broker.enabled:
+            return None
+        return exits.enter_context(EmbeddedBroker(self.folder.broker, self.settings.broker.port))
+
+    def _source_settings(self) -> list[SourceSettings]:
+        """Those of the site, and one for the embedded broker."""
+        found = [
+            s.model_copy(update={"session_file": s.session_file or self._session(s)}) for s in self.settings.sources
+        ]
+        if self.broker is not None:
+            own = MqttSourceSettings(
+                name=EMBEDDED,
+                host=HOST,
+                port=self.broker.port,
+                client_id=f"jianwei-{self.settings.instance}",
+                topics=tuple(route.topic for route in self.settings.formats),
+                resend_after_s=RESEND_AFTER_S,
+                reconnect_min_s=0.2,
+                reconnect_max_s=5.0,
+            )
+            found.append(own.model_copy(update={"session_file": self._session(own)}))
+        return found
+
+    def _session(self, settings: SourceSettings) -> Path:
+        path = self.folder.session(settings.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _open_deliveries(self, exits: ExitStack) -> dict[str, Delivery]:
+        names = CatalogueNames(self.catalogue, self.stations)
+        here = Surroundings(self._clock, self._console)
+        deliveries = {}
+        for name, settings in self.settings.channels.items():
+            channel = open_channel(name, placed(settings, self.folder), here)
+            deliveries[name] = Delivery(
+                self.ledger,
+                name,
+                channel,
+                self._clock,
+                self.telemetry.emit,
+                names=names,
+                instance=self.settings.instance,
+            )
+            exits.callback(deliveries[name].close)
+        return deliveries
+
+    def _start(self, exits: ExitStack) -> None:
+        """Those who wait first, those who bring last. Stopped in the opposite order, each after a drain."""
+        emit = self.telemetry.emit
+        self._recording = Loop("recorder", self._record, emit, idle_s=0.02)
+        self._judging = Loop("worker", self.worker.step, emit, idle_s=0.2)
+        self._uploading = Loop("uploader", self.uploader.step, emit)
+        self._telling = {name: Loop(f"delivery:{name}", d.step, emit) for name, d in self._deliveries.items()}
+        self.wellbeing = Wellbeing(self._parts(), self, self._clock)
+        self.port: OperatorPort | None = None
+        http = self.settings.http
+        if http.enabled:
+            registry = self.telemetry.meters.registry
+            self.port = OperatorPort(http.host, http.port, registry, self.wellbeing.report)
+            self.port.start()
+            exits.callback(self.port.stop)
+        for name, loop in self._telling.items():
+            loop.start()
+            exits.callback(self._end_telling, name, loop)
+        self._uploading.start()
+        exits.callback(self._end_uploading)
+        self._judging.start()
+        exits.callback(self._end_judging)
+        for source in self.sources:
+            source.start()
+            exits.callback(source.stop)
+        self._recording.start()
+        exits.callback(self._end_recording)
+        gc.collect()
+        gc.freeze()  # what lives as long as the program need not be looked at again
+
+    def _record(self) -> bool:
+        worked = self.recorder.step()
+        if not worked:
+            self._retention.step()
+        return worked
+
+    def _wake_worker(self) -> None:
+        self._judging.wake()
+
+    def _parts(self) -> dict[str, Callable[[int], Health]]:
+        """Whoever has a word about how it is."""
+        return {
+            **{f"source:{source.name}": source.health for source in self.sources},
+            "recorder": self._recording.health,
+            "journal": self.recorder.health,
+            "worker": self._judging.health,
+            "judging": self.worker.health,
+            "uploader": self._uploading.health,
+            "store": self.uploader.health,
+            **{f"delivery:{name}": loop.health for name, loop in self._telling.items()},
+        }
+
+    # The way down.
+
+    def _end_recording(self) -> None:
+        """What was taken is written and acknowledged; what was not, stays with the sender."""
+        self._recording.stop(DRAIN_S)
+        _until_done(self.recorder.step)
+
+    def _end_judging(self) -> None:
+        self._judging.stop(DRAIN_S)
+        _until_done(self.worker.step)
+        self._uploading.stop(DRAIN_S)
+        _until_done(lambda: self.uploader.step() == 0.0)
+        try:
+            self.worker.finish()
+        except OSError as error:
+            self.telemetry.emit(
+                PartFailed("worker", f"the last state was not kept; the next start judges it again: {error}")
+            )
+
+    def _end_uploading(self) -> None:
+        self._uploading.stop(DRAIN_S)
+
+    def _end_telling(self, name: str, loop: Loop) -> None:
+        loop.stop(DRAIN_S)
+        _until_done(lambda: self._deliveries[name].step() == 0.0)
+
+
+def routes_of(settings: Settings) -> list[Route]:
+    """The site's routes; where it has none, every channel is told everything."""
+    return settings.routes or [Route(channel=name) for name in settings.channels]
+
+
+def chooser(routes: list[FormatRoute]) -> Choose:
+    """Which format a topic speaks: the first route whose filter matches. Formats are made afresh."""
+    formats: list[tuple[str, Format]] = [(route.topic, open_format(route.format)) for route in routes]
+
+    def choose(_source: str, topic: str) -> Format | None:
+        return next((found for pattern, found in formats if topic_matches_sub(pattern, topic)), None)
+
+    return choose
+
+
+def placed(settings: ChannelSettings, folder: DataFolder) -> ChannelSettings:
+    """A file channel's folder lies under the data folder, unless it is absolute."""
+    if isinstance(settings, FileChannelSettings):
+        return settings.model_copy(update={"folder": folder.root / settings.folder})
+    return settings
+
+
+def _until_done(step: Callable[[], bool]) -> None:
+    """Calls a step until it has nothing more to do, for a bounded time."""
+    end_s = time.monotonic() + DRAIN_S
+    while time.monotonic() < end_s and step():
+        pass

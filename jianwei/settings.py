@@ -1,0 +1,166 @@
+"""What a site can set: one TOML file and the environment (JIANWEI_…), validated whole.
+
+Each part's own settings live beside the part; here they are only put together. Nothing here opens a connection.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from alerts.channels import ChannelSettings
+from alerts.routing import Route
+from ingest.formats import FormatName
+from ingest.sources import SourceSettings
+
+
+class SettingsProblems(Exception):
+    """Every problem of the settings, a line each: where, what, and where possible what to do."""
+
+    def __init__(self, path: Path | None, problems: list[str]) -> None:
+        super().__init__("\n".join(f"{path or 'environment'}: {problem}" for problem in problems))
+        self.problems = problems
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BrokerSettings(_Part):
+    """The embedded MQTT broker. Port 0: any free one."""
+
+    enabled: bool = False
+    port: int = Field(default=1883, ge=0, lt=65_536)
+
+
+class FormatRoute(_Part):
+    """Messages whose topic matches the MQTT filter are read in this format; the first that matches wins."""
+
+    topic: str = "jianwei/v1/#"
+    format: FormatName = "json_v1"
+
+
+class JournalSettings(_Part):
+    """`retention_days` None: nothing is ever dropped. `sync`: a commit also survives a power failure."""
+
+    tick_s: float = Field(default=5.0, gt=0, le=3_600)
+    sync: bool = True
+    retention_days: int | None = Field(default=None, ge=1)
+
+
+class WorkerSettings(_Part):
+    snapshot_every_s: float = Field(default=60.0, gt=0)
+    most_messages: int = Field(default=4_000, ge=1)  # judged in one step
+
+
+class StoreSettings(_Part):
+    type: Literal["sqlite"] = "sqlite"
+    sync: bool = True
+    most_rows: int = Field(default=200_000, ge=1)  # waiting in memory for the store
+
+
+class HttpSettings(_Part):
+    """The operator's port: /metrics and /health. `enabled` false: none."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(default=8642, ge=0, lt=65_536)
+
+
+class LogSettings(_Part):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    json_lines: bool = True
+
+
+class HealthSettings(_Part):
+    """`silent_s`: data stopped flowing when nothing came for so long (0: not judged). `least_free_mb`: room on the disk."""
+
+    silent_s: float = Field(default=900.0, ge=0)
+    least_free_mb: int = Field(default=200, ge=0)
+
+
+def _named(content: Any) -> Any:
+    """A source without a client id gets one that stays the same: its session depends on it."""
+    if isinstance(content, dict) and "client_id" not in content:
+        return {**content, "client_id": f"jianwei-{content.get('name', 'mqtt')}"}
+    return content
+
+
+class Settings(BaseSettings):
+    """All of it. Paths are relative to the folder of the settings file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="JIANWEI_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    instance: str = Field(default="main", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    data_dir: Path = Path("data")
+    stations: list[Path] = []
+    broker: BrokerSettings = BrokerSettings()
+    sources: list[Annotated[SourceSettings, BeforeValidator(_named)]] = []
+    formats: list[FormatRoute] = [FormatRoute()]
+    journal: JournalSettings = JournalSettings()
+    worker: WorkerSettings = WorkerSettings()
+    store: StoreSettings = StoreSettings()
+    channels: dict[str, ChannelSettings] = {}
+    routes: list[Route] = []
+    http: HttpSettings = HttpSettings()
+    health: HealthSettings = HealthSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        unknown = sorted({route.channel for route in self.routes} - self.channels.keys())
+        if unknown:
+            raise ValueError(
+                f"routes name channels that are not there: {', '.join(unknown)}; add [channels.{unknown[0]}]"
+            )
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError("two sources have the same name; give each [[sources]] a name of its own")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def read_settings(path: Path | None) -> Settings:
+    """The settings of a TOML file (None: of the environment alone). Raises SettingsProblems with all of them."""
+    content: dict[str, Any] = {}
+    if path is not None:
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsProblems(
+                path, [f"cannot be read: {error.strerror}; `jianwei init` writes a sample"]
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsProblems(path, [f"is no TOML: {error}"]) from error
+    try:
+        settings = Settings(**content)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in detail['loc']) or 'settings'}: {detail['msg']}"
+            for detail in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        raise SettingsProblems(path, problems) from error
+    home = path.parent if path is not None else Path()
+    return settings.model_copy(
+        update={"data_dir": home / settings.data_dir, "stations": [home / station for station in settings.stations]}
+    )

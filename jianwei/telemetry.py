@@ -1,0 +1,216 @@
+"""The one place where a happening becomes a log line, a metric, or both."""
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import singledispatchmethod
+from typing import TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from alerts import records as told
+from ingest import records as done
+from ingest.quarantine import reason_class
+from rules.readings import SECOND_NS, Level, Transition
+
+LATENCY_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
+WORK_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
+
+
+def open_log(level: str, *, json_lines: bool, stream: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
+    """A logger of our own, in JSON lines or for a person's eyes. Nothing global is configured."""
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if json_lines else structlog.dev.ConsoleRenderer()
+    log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.PrintLogger(stream or sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+    )
+    return log
+
+
+class Meters:
+    """The metrics, by their names on /metrics; see docs/metrics.md. No label takes a value that a station chooses."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(name, what, labels, registry=registry)
+
+        def gauge(name: str, what: str, *labels: str) -> Gauge:
+            return Gauge(name, what, labels, registry=registry)
+
+        def histogram(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(name, what, labels, buckets=buckets, registry=registry)
+
+        self.messages = counter("ingest_messages_total", "Messages, by what became of them", "result")
+        self.rejected = counter("ingest_rejected_total", "Messages and values sent to quarantine", "reason")
+        self.unacked = gauge("ingest_unacked", "Messages taken from sources and not yet durable")
+        self.ack_lag = histogram("ingest_ack_lag_seconds", "Time of one commit of the journal", WORK_S)
+        self.connections = counter("ingest_connections_total", "Connections to brokers", "source", "result")
+        self.loss = counter("ingest_possible_loss_total", "Times a broker forgot what it kept for us", "source")
+        self.packet_age = gauge("mqtt_last_packet_age_seconds", "Since anything was heard of the broker", "source")
+        self.store_write = histogram("store_write_seconds", "Time of one write to the store", WORK_S)
+        self.store_points = counter("store_points_total", "Readings by what the store said", "result")
+        self.spool_bytes = gauge("spool_bytes", "Size of the journal")
+        self.spool_entries = gauge("spool_entries", "Entries of the journal that are not yet stored")
+        self.dead_letters = counter("dead_letters_total", "What nobody will try again by itself", "reason")
+        self.rule_eval = histogram("rule_eval_seconds", "Time to decode and judge one step", WORK_S)
+        self.readings = counter("rule_readings_total", "Readings judged")
+        self.watermark_delay = gauge("watermark_delay_seconds", "Age of the newest message when it was judged")
+        self.late = counter("late_points_total", "Readings out of order", "action")
+        self.alerts_open = gauge("alerts_open", "Open episodes", "severity")
+        self.transitions = counter("alert_transitions_total", "Changes of episodes", "what", "family")
+        self.notify = counter("notify_attempts_total", "Attempts to tell somebody", "channel", "reason")
+        self.event_to_alert = histogram("event_to_alert_seconds", "From receipt to the receiver", LATENCY_S, "channel")
+        self.failures = counter("part_failures_total", "Errors that nobody expected", "part")
+
+
+class Telemetry:
+    """`emit` takes every record of every room. Any thread may call it."""
+
+    def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
+        self.log = log
+        self.meters = Meters()
+        self._open: dict[str, Level] = {}
+        self._listeners: list[Callable[[Transition], None]] = []
+
+    def listen(self, listener: Callable[[Transition], None]) -> None:
+        """Every new transition is also handed to `listener`, on the worker's thread."""
+        self._listeners.append(listener)
+
+    def emit(self, record: done.Record | told.Record) -> None:
+        self._note(record)
+
+    def opened(self, episodes: dict[str, Level]) -> None:
+        """At a start: the episodes that the ledger knows as open."""
+        self._open |= episodes
+        self._count_open()
+
+    @singledispatchmethod
+    def _note(self, record: object) -> None:
+        raise TypeError(f"no meaning is given to {type(record).__name__}")
+
+    @_note.register
+    def _(self, record: done.Connected) -> None:
+        self.meters.connections.labels(record.source, "connected").inc()
+        self.log.info("connected", source=record.source, session_present=record.session_present)
+
+    @_note.register
+    def _(self, record: done.ConnectionLost) -> None:
+        self.meters.connections.labels(record.source, "lost").inc()
+        self.log.warning(
+            "connection lost", source=record.source, why=record.why, retry_in_s=round(record.retry_in_s, 3)
+        )
+
+    @_note.register
+    def _(self, record: done.PossibleLoss) -> None:
+        self.meters.loss.labels(record.source).inc()
+        self.log.error("possible loss", source=record.source, why=record.why)
+
+    @_note.register
+    def _(self, record: done.EntryWritten) -> None:
+        self.meters.messages.labels("journaled").inc(record.messages)
+        self.meters.ack_lag.observe(record.took_s)
+
+    @_note.register
+    def _(self, record: done.JournalRefused) -> None:
+        self.log.error("the journal takes nothing", why=record.why, retry_in_s=record.retry_in_s)
+
+    @_note.register
+    def _(self, record: done.BatchJudged) -> None:
+        if record.again:
+            return
+        meters = self.meters
+        meters.messages.labels("judged").inc(record.messages)
+        meters.readings.inc(record.readings)
+        meters.rule_eval.observe(record.took_s)
+        meters.late.labels("late").inc(record.counts.late)
+        meters.late.labels("duplicate").inc(record.counts.duplicates)
+        meters.late.labels("conflict").inc(record.counts.conflicts)
+
+    @_note.register
+    def _(self, record: done.TransitionsFound) -> None:
+        for transition in record.transitions:
+            self.meters.transitions.labels(transition.what, transition.family.name.lower()).inc()
+            if transition.what == "cleared":
+                self._open.pop(transition.episode, None)
+            else:
+                self._open[transition.episode] = transition.level
+            self.log.info(
+                "episode",
+                what=transition.what,
+                level=transition.level.name.lower(),
+                rule=transition.rule,
+                station=transition.station,
+                parameter=transition.parameter,
+                episode=transition.episode,
+            )
+            for listener in self._listeners:
+                listener(transition)
+        self._count_open()
+
+    @_note.register
+    def _(self, record: done.Quarantined) -> None:
+        self.meters.rejected.labels(record.reason).inc(record.problems)
+        self.log.warning("quarantined", problems=record.problems, reason=record.reason)
+
+    @_note.register
+    def _(self, record: done.RowsStored) -> None:
+        self.meters.store_points.labels("stored").inc(record.rows)
+        self.meters.store_write.observe(record.took_s)
+
+    @_note.register
+    def _(self, record: done.StoreBusy) -> None:
+        self.meters.store_points.labels("busy").inc(0)
+        self.log.warning("the store is busy", why=record.why, retry_after_s=round(record.retry_after_s, 3))
+
+    @_note.register
+    def _(self, record: done.RowsRefused) -> None:
+        self.meters.store_points.labels("refused").inc(record.rows)
+        self.meters.dead_letters.labels(reason_class("refused by the store")).inc(record.rows)
+        self.log.error("rows refused", rows=record.rows, why=record.why)
+
+    @_note.register
+    def _(self, record: done.CatchUp) -> None:
+        self.log.info("store catch-up", from_entry=record.from_entry, to_entry=record.to_entry, done=record.done)
+
+    @_note.register
+    def _(self, record: done.PartFailed) -> None:
+        self.meters.failures.labels(record.part.partition(":")[0]).inc()
+        self.log.error("failed", part=record.part, error=record.error)
+
+    @_note.register
+    def _(self, record: told.NoticeSent) -> None:
+        self.meters.notify.labels(record.channel, "sent").inc()
+        self.meters.event_to_alert.labels(record.channel).observe((record.sent_ns - record.found_ns) / SECOND_NS)
+
+    @_note.register
+    def _(self, record: told.NoticeFailed) -> None:
+        self.meters.notify.labels(record.channel, record.reason).inc()
+        self.log.warning(
+            "notice failed", channel=record.channel, error=record.error, retry_after_s=record.retry_after_s
+        )
+
+    @_note.register
+    def _(self, record: told.NoticeDead) -> None:
+        self.meters.notify.labels(record.channel, "dead").inc()
+        self.meters.dead_letters.labels("notice").inc()
+        self.log.error("notice given up", channel=record.channel, error=record.error, transition=record.transition)
+
+    @_note.register
+    def _(self, record: told.LedgerRefused) -> None:
+        self.log.warning(
+            "the ledger cannot be used", channel=record.channel, why=record.why, retry_in_s=record.retry_in_s
+        )
+
+    def _count_open(self) -> None:
+        levels = list(self._open.values())
+        for level in Level:
+            if level:
+                self.meters.alerts_open.labels(level.name.lower()).set(levels.count(level))
