@@ -43,7 +43,7 @@ class EmbeddedBroker:
     """
 
     def __init__(self, folder: Path, port: int = 0, *, settings: Mapping[str, Any] | None = None) -> None:
-        self._folder = folder
+        self._folder = folder.absolute()  # the broker works in it
         self._port = port
         self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -134,9 +134,9 @@ class EmbeddedBroker:
             "server_name": "jianwei-embedded",
             "host": HOST,
             "port": -1,  # its own protocol, which we do not use, on any free port
-            "log_file": str(self.log.absolute()),
+            "log_file": str(self.log),
             "logfile_size_limit": 16 * 1024 * 1024,
-            "jetstream": {"store_dir": str(self._folder.absolute()), "sync_interval": "1s"},
+            "jetstream": {"store_dir": str(self._folder), "sync_interval": "1s"},
             "mqtt": {
                 "host": HOST,
                 "port": self._port,

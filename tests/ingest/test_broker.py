@@ -123,3 +123,10 @@ def test_it_starts_quickly(tmp_path: Path) -> None:
     began_s = time.monotonic()
     with EmbeddedBroker(tmp_path):
         assert time.monotonic() - began_s < 5
+
+
+def test_a_relative_folder_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with EmbeddedBroker(Path("here")) as broker:
+        assert broker.running
+        assert (tmp_path / "here" / "broker.log").exists()

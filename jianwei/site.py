@@ -1,0 +1,43 @@
+"""A site: its settings, the catalogue, and its register of stations, read and checked together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jianwei.catalogue_files import read_catalogue, read_stations
+from jianwei.folders import DataFolder
+from jianwei.settings import Settings, SettingsProblems, read_settings
+from rules.index import Catalogue
+from rules.schema import Station
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a service or a command about it needs to know before it opens anything."""
+
+    settings: Settings
+    catalogue: Catalogue
+    stations: Mapping[str, Station]
+
+    @property
+    def folder(self) -> DataFolder:
+        return DataFolder(self.settings.data_dir)
+
+
+def read_site(config: Path) -> Site:
+    """Raises SettingsProblems or CatalogueProblems with everything that is wrong."""
+    settings = read_settings(config)
+    catalogue = read_catalogue()
+    try:
+        stations = read_stations(settings.stations, catalogue)
+    except OSError as error:
+        raise SettingsProblems(config, [f"stations: {error.filename} cannot be read: {error.strerror}"]) from error
+    return Site(settings, catalogue, stations)
+
+
+def data_folder(config: Path) -> DataFolder:
+    """The data folder of a site that has run. Raises SettingsProblems, also where nothing has run yet."""
+    folder = DataFolder(read_settings(config).data_dir)
+    if not folder.has_state:
+        raise SettingsProblems(config, [f"data_dir: there is no data in {folder.root} yet; `jianwei run` makes it"])
+    return folder
