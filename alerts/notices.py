@@ -210,7 +210,12 @@ def _subject(transition: Transition, names: Names) -> Bilingual:
 
 
 def _value(point: Point | None, unit: str) -> str:
-    return "" if point is None or isnan(point.value) else f"{_number(point.value)} {unit}".strip()
+    return "" if point is None or isnan(point.value) else measured(_number(point.value), unit)
+
+
+def measured(number: str, unit: str) -> str:
+    """A pure number (pH) is shown without its unit, which is 1."""
+    return number if unit in {"", "1"} else f"{number} {unit}"
 
 
 def _number(number: float, digits: int = 8) -> str:
@@ -221,7 +226,7 @@ def _number(number: float, digits: int = 8) -> str:
 def _filled(template: Bilingual, limit: LimitInForce, ends: list[float]) -> Bilingual:
     law = f"{limit.standard} {limit.clause}".strip()
     numbers = "–".join(_number(end) for end in ends if isfinite(end))
-    shown = f"{numbers} {limit.unit}".strip()
+    shown = measured(numbers, limit.unit)
     return Bilingual(
         zh=template.zh.format(law=f" {law} ", limit=f" {shown}"),
         en=template.en.format(law=law, limit=shown),

@@ -15,7 +15,9 @@ from rich.console import Console
 
 from alerts.channels.file import FileChannelSettings
 from alerts.channels.mqtt import MqttChannelSettings
+from alerts.ledger import Episode
 from ingest.broker import HOST
+from jianwei.board import Pulse
 from jianwei.clock import SimulatedClock
 from jianwei.runtime import Runtime
 from jianwei.settings import BrokerSettings, HealthSettings, HttpSettings, JournalSettings, Settings, StoreSettings
@@ -30,6 +32,7 @@ SPEED = 360  # simulated seconds in a second
 STEP_S = 60
 PATIENCE_S = 60.0
 FILE, MQTT = "file", "mqtt"
+MOST_EPISODES = 10_000
 
 
 class DemoStalled(Exception):
@@ -77,6 +80,7 @@ class Demo:
         self.fleet = fleet
         self.clock = SimulatedClock(fleet.start_ns)
         self.tally = Tally()
+        self._began_s = time.monotonic()
         self.transitions: list[Transition] = []
         self.stations = {station.id: station for station in fleet.stations()}
         self.telemetry = telemetry
@@ -88,7 +92,7 @@ class Demo:
         broker = self.runtime.broker
         if broker is None:
             raise RuntimeError("the demo has a broker of its own")
-        began_s = time.monotonic()
+        self._began_s = began_s = time.monotonic()
         with Publisher(HOST, broker.port, client_id="demo-gateway") as gateway:
             for step in range(span_s // STEP_S):
                 self._minute(gateway, self.fleet.start_ns + step * STEP_S * SECOND_NS)
@@ -126,6 +130,27 @@ class Demo:
         self._wait("messages to be journaled", lambda: self.runtime.recorder.messages >= self.tally.messages)
         self.clock.now_ns = end_ns
         self._wait("the minute to end", lambda: self.runtime.recorder.ticked_ns >= end_ns)
+
+    def pulse(self) -> Pulse:
+        """The numbers of this moment."""
+        runtime = self.runtime
+        last = runtime.journal.last()
+        parts = runtime.wellbeing.report()
+        took_s = max(time.monotonic() - self._began_s, 0.001)
+        return Pulse(
+            now_ns=self.clock.now_ns,
+            rate=self.tally.messages / took_s,
+            messages=self.tally.messages,
+            quarantined=runtime.quarantine.count(),
+            stored=runtime.uploader.rows_stored,
+            journal_lag=max(0, last - runtime.worker.judged),
+            store_lag=max(0, last - runtime.uploader.stored),
+            notices_due=sum(lag.due for lag in runtime.ledger.outbox_lag()),
+            ill=[f"{name}: {part.why}" for name, part in parts.items() if not part.ok],
+        )
+
+    def open_episodes(self) -> list[Episode]:
+        return self.runtime.ledger.episodes(open_only=True, limit=MOST_EPISODES)
 
     def _is_told(self) -> bool:
         return all(not lag.due for lag in self.runtime.ledger.outbox_lag())
