@@ -7,7 +7,7 @@ import numpy as np
 from rules.readings import SECOND_NS, Int64s
 
 DAY_NS = 86_400 * SECOND_NS
-SLOT_NS = 600 * SECOND_NS
+SLOT_NS = 60 * SECOND_NS
 EPOCH = date(1970, 1, 1)
 FIRST_DAY = (date(2000, 1, 1) - EPOCH).days
 END_DAY = (date(2100, 1, 1) - EPOCH).days
@@ -22,7 +22,7 @@ def days_of(measured_ns: Int64s) -> Int64s:
 
 
 def slots_of(measured_ns: Int64s) -> Int64s:
-    """The ten minutes of its day in which a time lies, 0 to 143."""
+    """The minute of its day in which a time lies, 0 to 1439."""
     return measured_ns % DAY_NS // SLOT_NS
 
 

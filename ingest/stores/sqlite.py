@@ -4,9 +4,10 @@
     store/2026-03-01.sqlite  readings of that day
     store/other.sqlite       readings dated before 2000 or after 2099
 
-A reading's key inside its file is (slot, series, measured_ns), where the slot is a function of measured_ns: the ten
-minutes of the day. By series alone each reading of a minute would touch a page of its own (measured: 10 us a
-reading instead of 2); by time alone a chart of one series would read everybody's day. In slots both are near.
+What one station and kind measured at one time is one row (`ingest/sample_rows.py`), with the key (slot, feed,
+measured_ns). The feed is the lowest number of a series of that station and kind; the slot is the minute of the day. By
+feed alone each message would touch a page of its own (measured: 10 us a message instead of 4); by time alone a chart of
+one series would read everybody's day. In slots both are near.
 """
 
 import json
@@ -14,7 +15,6 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from math import nan
 from pathlib import Path
 from threading import Lock
 from urllib.parse import quote
@@ -23,28 +23,26 @@ import numpy as np
 
 from ingest import partitions
 from ingest.message import Busy, Health, Refused, Stored, StoredReading
+from ingest.sample_rows import SIZE, laid_over, packed, unpacked
 from rules.readings import Int64s, Judged, Kind, SeriesKey
 
 MOST_OPEN = 8
 WAIT_FOR_LOCK_S = 2.0
 RETRY_AFTER_S = 1.0
 INT64 = np.iinfo(np.int64)
-MASK_64 = (1 << 64) - 1  # `raised` uses all 64 bits, SQLite keeps signed integers
 
 SERIES_TABLE = """CREATE TABLE IF NOT EXISTS series(
     id INTEGER PRIMARY KEY, station TEXT NOT NULL, parameter TEXT NOT NULL, kind INTEGER NOT NULL,
     UNIQUE (station, parameter, kind))"""
-# `value` has no declared type: a REAL column would turn -0.0 into 0.0. NULL: the station said "missing".
 READINGS_TABLE = """CREATE TABLE IF NOT EXISTS readings(
-    slot INTEGER NOT NULL, series INTEGER NOT NULL, measured_ns INTEGER NOT NULL, value,
-    flag INTEGER NOT NULL, verdict INTEGER NOT NULL, raised INTEGER NOT NULL,
-    PRIMARY KEY (slot, series, measured_ns)) WITHOUT ROWID"""
-UPSERT = """INSERT INTO readings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (slot, series, measured_ns)
-    DO UPDATE SET value = excluded.value, flag = excluded.flag, verdict = excluded.verdict, raised = excluded.raised"""
-UPSERT_LATE = UPSERT + " WHERE NOT ?8 OR readings.value IS NOT excluded.value"  # IS NOT: NULL equals NULL
-SELECT = """SELECT series, measured_ns, value, flag, verdict, raised FROM readings
-    WHERE slot IN (SELECT value FROM json_each(?)) AND series IN (SELECT value FROM json_each(?))
+    slot INTEGER NOT NULL, feed INTEGER NOT NULL, measured_ns INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (slot, feed, measured_ns)) WITHOUT ROWID"""
+UPSERT = """INSERT INTO readings VALUES (?, ?, ?, ?) ON CONFLICT (slot, feed, measured_ns)
+    DO UPDATE SET body = laid_over(body, excluded.body)"""
+SELECT = """SELECT measured_ns, body FROM readings
+    WHERE slot IN (SELECT value FROM json_each(?)) AND feed IN (SELECT value FROM json_each(?))
     AND measured_ns BETWEEN ? AND ?"""
+UNKNOWN = -1  # a place whose series has no number yet
 
 
 class SqliteStore:
@@ -59,7 +57,11 @@ class SqliteStore:
         self._folder = folder
         self._sync = sync
         self._open: OrderedDict[int, sqlite3.Connection] = OrderedDict()
-        self._ids: dict[SeriesKey, int] = {}
+        self._series_numbers: dict[SeriesKey, int] = {}
+        self._feed_numbers: dict[tuple[str, Kind], int] = {}
+        self._newest = 0  # of the series numbers that were learnt
+        self._keys: Sequence[SeriesKey] = ()  # whose places the next two are about
+        self._series_of = self._feed_of = np.zeros(0, np.int64)
         self._lock = Lock()
         self._why = ""
 
@@ -85,24 +87,23 @@ class SqliteStore:
         self, station: str, parameter: str | None, kind: Kind | None, from_ns: int, until_ns: int
     ) -> list[StoredReading]:
         """Readings in [from_ns, until_ns), by parameter, kind and time. Raises sqlite3.Error when a file is damaged."""
-        keys = {
-            number: key
-            for number, key in self._series()
-            if key.station == station and parameter in (None, key.parameter) and kind in (None, key.kind)
-        }
+        known = [(number, key) for number, key in self._series() if key.station == station]
+        keys = {number: key for number, key in known if parameter in (None, key.parameter) and kind in (None, key.kind)}
         found: list[StoredReading] = []
         if not keys or max(from_ns, INT64.min) > min(until_ns - 1, INT64.max):
             return found
-        numbers = json.dumps(list(keys))
+        feeds = {key.kind: number for number, key in reversed(known)}  # the lowest number of each kind
+        wanted = json.dumps([feeds[kind] for kind in {key.kind for key in keys.values()}])
         span = (max(from_ns, INT64.min), min(until_ns - 1, INT64.max))
         for name in partitions.names_between(self.days(), from_ns, until_ns):
             slots = json.dumps(list(partitions.slots_between(name, from_ns, until_ns)))
             with closing(_connect(self._file(name), create=False)) as day:
-                for number, measured_ns, value, flag, verdict, raised in day.execute(SELECT, (slots, numbers, *span)):
-                    number_or_nan = nan if value is None else value
-                    found.append(
-                        StoredReading(*keys[number], measured_ns, number_or_nan, flag, verdict, raised & MASK_64)
-                    )
+                for measured_ns, body in day.execute(SELECT, (slots, wanted, *span)):
+                    found += [
+                        StoredReading(*keys[r.series], measured_ns, r.value, r.flag, r.verdict, r.raised)
+                        for r in unpacked(body)
+                        if r.series in keys
+                    ]
         found.sort(key=lambda reading: (reading.parameter, reading.kind, reading.measured_ns))
         return found
 
@@ -111,8 +112,8 @@ class SqliteStore:
         total = 0
         for name in self.days():
             with closing(_connect(self._file(name), create=False)) as day:
-                total += int(day.execute("SELECT count(*) FROM readings").fetchone()[0])
-        return total
+                total += int(day.execute("SELECT coalesce(sum(length(body)), 0) FROM readings").fetchone()[0])
+        return total // SIZE
 
     def stations(self) -> list[str]:
         """Every station that ever had a reading here, sorted."""
@@ -130,48 +131,46 @@ class SqliteStore:
             self._forget()
 
     def _write(self, rows: Judged, keys: Sequence[SeriesKey]) -> Stored | Refused:
-        places, inverse = np.unique(rows.series, return_inverse=True)
-        series = self._ids_of([keys[place] for place in places.tolist()])[inverse]
+        self._number(rows.series, keys)
+        series, feeds = self._series_of[rows.series], self._feed_of[rows.series]
         days = partitions.days_of(rows.measured_ns)
         for day in np.unique(days).tolist():
             at = np.flatnonzero((days == day) & (series != 0))
-            # In the order of the key, rows of one page meet; the sort is stable, so a later row still comes later.
-            slots = partitions.slots_of(rows.measured_ns[at])
-            order = np.lexsort((rows.measured_ns[at], series[at], slots))
-            self._upsert(self._day(day), slots[order], series[at[order]], rows, at[order])
+            connection = self._day(day)
+            with _transaction(connection):
+                connection.executemany(UPSERT, packed(rows, at, series[at], feeds[at]))
         refused = np.flatnonzero(series == 0).tolist()
         return Refused(refused, ["a name in its key is not text"] * len(refused)) if refused else Stored()
 
-    def _upsert(self, day: sqlite3.Connection, slots: Int64s, series: Int64s, rows: Judged, at: Int64s) -> None:
-        columns = [
-            slots.tolist(),
-            series.tolist(),
-            rows.measured_ns[at].tolist(),
-            rows.value[at].tolist(),  # SQLite takes nan as NULL
-            rows.flag[at].tolist(),
-            rows.verdict[at].tolist(),
-            rows.raised[at].view(np.int64).tolist(),
-        ]
-        late = rows.late[at]
-        with _transaction(day):
-            if late.any():
-                day.executemany(UPSERT_LATE, zip(*columns, late.tolist(), strict=True))
-            else:
-                day.executemany(UPSERT, zip(*columns, strict=True))
+    def _number(self, places: Int64s, keys: Sequence[SeriesKey]) -> None:
+        """Sees to it that every one of these places has its series' and its feed's number; asked once for each."""
+        if keys is not self._keys:
+            self._keys, self._series_of, self._feed_of = keys, np.zeros(0, np.int64), np.zeros(0, np.int64)
+        if (more := len(keys) - self._series_of.size) > 0:
+            self._series_of = np.append(self._series_of, np.full(more, UNKNOWN))
+            self._feed_of = np.append(self._feed_of, np.full(more, UNKNOWN))
+        new = np.unique(places[self._series_of[places] == UNKNOWN])
+        if new.size:
+            named = [keys[place] for place in new.tolist()]
+            self._learn([key for key in named if key not in self._series_numbers])
+            self._series_of[new] = [self._series_numbers.get(key, 0) for key in named]
+            self._feed_of[new] = [self._feed_numbers.get((key.station, key.kind), 0) for key in named]
 
-    def _ids_of(self, keys: Sequence[SeriesKey]) -> Int64s:
-        """Numbers from 1; 0 for a key that cannot be written. New ones are durable before a reading uses them."""
-        new = [key for key in keys if key not in self._ids]
-        if new:
-            with closing(_connect(self._file("series"), sync=True)) as series:
-                series.execute(SERIES_TABLE)
-                with _transaction(series):
-                    series.executemany(
-                        "INSERT OR IGNORE INTO series (station, parameter, kind) VALUES (?, ?, ?)",
-                        (key for key in new if _is_text(key.station) and _is_text(key.parameter)),
-                    )
-                self._ids = {key: number for number, key in _series_in(series)}
-        return np.array([self._ids.get(key, 0) for key in keys], dtype=np.int64)
+    def _learn(self, new: Sequence[SeriesKey]) -> None:
+        """Gives numbers, from 1, to keys that can be written; they are durable before a reading uses them."""
+        if not new:
+            return
+        with closing(_connect(self._file("series"), sync=True)) as series:
+            series.execute(SERIES_TABLE)
+            with _transaction(series):
+                series.executemany(
+                    "INSERT OR IGNORE INTO series (station, parameter, kind) VALUES (?, ?, ?)",
+                    (key for key in new if _is_text(key.station) and _is_text(key.parameter)),
+                )
+            for number, key in _series_in(series, after=self._newest):
+                self._series_numbers[key] = number
+                self._feed_numbers.setdefault((key.station, key.kind), number)
+                self._newest = number
 
     def _series(self) -> list[tuple[int, SeriesKey]]:
         """As the file has it now, so that a reader sees what another process wrote."""
@@ -191,6 +190,7 @@ class SqliteStore:
             connection = _connect(self._file(partitions.name_of(day)), sync=self._sync)
             self._open[day] = connection
             connection.execute(READINGS_TABLE)
+            connection.create_function("laid_over", 2, laid_over, deterministic=True)
         self._open.move_to_end(day)
         return self._open[day]
 
@@ -200,7 +200,10 @@ class SqliteStore:
             with suppress(sqlite3.Error):  # closing checkpoints, which fails where writing failed
                 connection.close()
         self._open.clear()
-        self._ids.clear()
+        self._series_numbers.clear()
+        self._feed_numbers.clear()
+        self._newest = 0
+        self._keys = ()
 
 
 def _connect(path: Path, *, create: bool = True, sync: bool = False) -> sqlite3.Connection:
@@ -234,8 +237,9 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _series_in(series: sqlite3.Connection) -> list[tuple[int, SeriesKey]]:
-    rows = series.execute("SELECT id, station, parameter, kind FROM series")
+def _series_in(series: sqlite3.Connection, *, after: int = 0) -> list[tuple[int, SeriesKey]]:
+    """Those with a higher number than `after`, in the order of their numbers."""
+    rows = series.execute("SELECT id, station, parameter, kind FROM series WHERE id > ? ORDER BY id", (after,))
     return [(number, SeriesKey(station, parameter, Kind(kind))) for number, station, parameter, kind in rows]
 
 
