@@ -162,6 +162,7 @@ class Demo:
                 parts = self.runtime.wellbeing.report()
                 ill = "; ".join(f"{name}: {part.why}" for name, part in parts.items() if not part.ok)
                 raise DemoStalled(f"waited {PATIENCE_S:.0f} s for {what} ({ill or 'every part says it is well'})")
+            self.runtime.hurry()
             time.sleep(0.001)
 
 

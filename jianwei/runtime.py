@@ -94,6 +94,10 @@ class Runtime:
         last = self.journal.last()
         return not self.recorder.held and self.worker.judged >= last and self.uploader.stored >= last
 
+    def hurry(self) -> None:
+        """Looks for messages and ticks now, not after the recorder's next pause."""
+        self._recording.wake()
+
     def _open(self, exits: ExitStack) -> None:
         """Files first, then what connects them. Closed in the opposite order."""
         settings, folder, emit, clock = self.settings, self.folder, self.telemetry.emit, self._clock
