@@ -1,7 +1,9 @@
 """Silence: data are expected and do not come. Driven by ticks, in received time.
 
 The clock of a feed is its last arrival, whatever was measured when; for a feed that never spoke it starts at the
-first tick. Longer than `after` nominal intervals plus the grace: SUSPECT or FAIL. Any arrival is a good word.
+first tick. Longer than `after` nominal intervals plus the grace: SUSPECT or FAIL. Any arrival is a good word, but one
+only, however many readings arrive together and however often. What arrives after a tick is not older than the tick: a
+wall clock that was set back silences nobody a second time.
 """
 
 from typing import Annotated, Self
@@ -14,7 +16,7 @@ from rules.state import FAIL, FAR_FUTURE_NS, GOOD, IN_ORDER, SILENT, SUSPECT, In
 from rules.watches import Watch
 
 LIMITS = np.dtype([("suspect_ns", "i8"), ("fail_ns", "i8")])
-STATE = np.dtype([("told", "u4"), ("begun", "u4"), ("heard_ns", "i8")], align=True)
+STATE = np.dtype([("told", "u4"), ("begun", "u4"), ("heard_ns", "i8"), ("ticked_ns", "i8")], align=True)
 
 Intervals = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -58,7 +60,7 @@ def judge(
     excess: Float64s,
     moves: UInt8s,
 ) -> int:
-    """Hears every arrival. Has no word on a reading; `moves`: GOOD."""
+    """Hears every arrival. Has no word on a reading; `moves`: GOOD for what was not heard before."""
     for slot in range(place.shape[0]):
         for row in range(readings.size):
             words[slot, row] = SILENT
@@ -66,12 +68,12 @@ def judge(
             at = place[slot, readings[row]["subject"]]
             if at < 0:
                 continue
-            moves[slot, row] = GOOD
             mine = state[at]
-            received_ns = readings[row]["received_ns"]
-            if not mine["begun"] or received_ns > mine["heard_ns"]:
+            arrived_ns = max(readings[row]["received_ns"], mine["ticked_ns"])
+            if not mine["begun"] or arrived_ns > mine["heard_ns"]:
+                moves[slot, row] = GOOD
                 mine["begun"] = 1
-                mine["heard_ns"] = received_ns
+                mine["heard_ns"] = arrived_ns
     return 0
 
 
@@ -81,6 +83,7 @@ def judge_tick(now_ns: int, readings: Records, limits: Records, state: Records, 
     raised = 0
     for at in range(readings.size):
         mine = state[at]
+        mine["ticked_ns"] = now_ns
         if not mine["begun"]:
             mine["begun"] = 1
             mine["heard_ns"] = now_ns
