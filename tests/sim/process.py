@@ -1,0 +1,204 @@
+"""One life of the service: the real parts, put together as the runtime does, and called in any order."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from alerts.delivery import Delivery, Patience
+from alerts.records import NoticeDead
+from ingest.acks import AckWindow
+from ingest.formats.json_v1 import JsonV1
+from ingest.judging import Choose
+from ingest.pipeline import Worker
+from ingest.recorder import Recorder
+from ingest.records import CatchUp, PartFailed
+from ingest.segments import day_of
+from ingest.uploader import Uploader
+from rules.engine import Engine
+from rules.watches import Watchlist
+from tests.sim.broker import Broker, BrokerSource
+from tests.sim.parts import CHANNEL, Receiver, WorldJournal, WorldLedger, WorldQuarantine, WorldStore
+from tests.sim.world import Fault, World
+
+TICK_S = 1.0
+MOST_ROWS = 20
+MOST_HELD = 12  # messages in the window of a source
+FAILURE_PAUSE_S = 1.0
+MOST_STEPS_TO_STOP = 200
+PATIENCE = Patience(first_s=0.3, most_s=3.0, idle_s=0.7)
+# What a part may let out of its step while the world is in trouble; anything else is a mistake.
+TROUBLE = (OSError, sqlite3.OperationalError)
+
+
+class Unforeseen(AssertionError):
+    """A part tells of something that no fault here can cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Makes:
+    """Which class plays which part: a planted mistake takes the place of one of them."""
+
+    window: type[AckWindow] = AckWindow
+    recorder: type[Recorder] = Recorder
+    journal: type[WorldJournal] = WorldJournal
+    ledger: type[WorldLedger] = WorldLedger
+    store: type[WorldStore] = WorldStore
+    worker: type[Worker] = Worker
+
+
+@dataclass(slots=True)
+class Loop:
+    """A part's thread: when its step is called next, and how long it rests when there is nothing to do."""
+
+    name: str
+    step: Callable[[], float]
+    idle_s: float
+    due_s: float = 0.0
+
+
+def chooser() -> Choose:
+    a_format = JsonV1()
+    return lambda _source, _topic: a_format
+
+
+class Process:
+    """From its start to its kill or its stop. Raises what the parts raise when they cannot start."""
+
+    def __init__(
+        self, world: World, brokers: dict[str, Broker], receiver: Receiver, watchlist: Watchlist, makes: Makes
+    ) -> None:
+        self._world = world
+        dice = world.dice
+        with ExitStack() as exits:
+            self.journal = makes.journal(world)
+            exits.callback(self.journal.close)
+            self.quarantine = WorldQuarantine(world)
+            exits.callback(self.quarantine.close)
+            self.store = makes.store(world)
+            exits.callback(self.store.close)
+            self.ledger = makes.ledger(world)
+            exits.callback(self.ledger.close)
+            self._exits = exits.pop_all()
+        self.sources = [
+            BrokerSource(name, broker, makes.window(MOST_HELD, 1 << 20), world) for name, broker in brokers.items()
+        ]
+        self.uploader = Uploader(self.store, self.quarantine, self._emit, most_rows=MOST_ROWS, dice=dice.random)
+        self.worker = makes.worker(
+            self.journal,
+            lambda snapshot: self._engine(snapshot, watchlist),
+            chooser,
+            self.quarantine,
+            self.uploader,
+            self.ledger,
+            world.clock,
+            self._emit,
+            snapshot_every_s=dice.choice((1.0, 4.0, 15.0)),
+            most_messages=dice.choice((1, 5, 40)),
+            patience_s=dice.choice((0.0, 1.0)),
+        )
+        self.recorder = makes.recorder(
+            self.sources,
+            self.journal,
+            world.clock,
+            self._emit,
+            tick_s=TICK_S,
+            most_messages=dice.choice((1, 4, 50)),
+            most_bytes=dice.choice((300, 1 << 20)),
+            written=self._wake_worker,
+        )
+        self.delivery = Delivery(
+            self.ledger,
+            CHANNEL,
+            receiver,
+            world.clock,
+            self._emit,
+            patience=PATIENCE,
+            monotonic=world.monotonic,
+            dice=dice,
+        )
+        self._judging = Loop("worker", self.worker.step, 0.2)
+        self.loops = [
+            *(Loop(source.name, source.network, 0.05) for source in self.sources),
+            Loop("recorder", self._record, 0.05),
+            self._judging,
+            Loop("uploader", self.uploader.step, 0.2),
+            Loop("delivery", self.delivery.step, 0.7),
+        ]
+        for loop in self.loops:
+            loop.due_s = world.now_s
+
+    @property
+    def is_idle(self) -> bool:
+        """Everything that came is journaled, judged, stored and told."""
+        last = self.journal.last()
+        return not self.recorder.held and self.worker.judged >= last and self.uploader.stored >= last
+
+    def call(self, loop: Loop) -> None:
+        """One step of one part, as its loop does it."""
+        before = self._seen()
+        try:
+            answer = loop.step()
+        except TROUBLE as error:
+            if self._world.is_calm:
+                raise
+            self._world.tell(loop.name, f"failed: {type(error).__name__}")
+            answer = FAILURE_PAUSE_S
+        after = self._seen()
+        if before != after:
+            self._world.tell(loop.name, after)
+        loop.due_s = self._world.now_s + (0.0 if answer is True else loop.idle_s if answer is False else answer)
+
+    def stop(self) -> None:
+        """The order of a clean stop; what cannot be done in time is left to the next start."""
+        self._world.tell("world", "stops")
+        for source in self.sources:
+            source.stop()
+        self._drain(self.recorder.step)
+        self._drain(self.worker.step)
+        self._drain(lambda: self.uploader.step() == 0.0)
+        with suppress(OSError):
+            self.worker.finish()
+
+    def end(self) -> None:
+        """Lets go of the files. After a kill they are not those of the next life."""
+        with suppress(sqlite3.Error, OSError):
+            self._exits.close()
+
+    def _engine(self, snapshot: bytes | None, watchlist: Watchlist) -> Engine:
+        if snapshot is None:
+            return Engine(watchlist)
+        self._world.struck["began from a snapshot"] += 1
+        return Engine.restore(snapshot, watchlist)
+
+    def _drain(self, step: Callable[[], float]) -> None:
+        with suppress(*TROUBLE):
+            for _ in range(MOST_STEPS_TO_STOP):
+                if not step():
+                    return
+
+    def _record(self) -> float:
+        worked = self.recorder.step()
+        if not worked and self._world.strikes(Fault.RETENTION):
+            today = day_of(self._world.clock())
+            gone = self.journal.drop_before(today, upto=self.ledger.resume().mark)
+            if gone:
+                self._world.struck["days dropped"] += 1
+                self._world.tell("retention", f"dropped {gone}")
+        return worked
+
+    def _wake_worker(self) -> None:
+        self._judging.due_s = self._world.now_s
+
+    def _seen(self) -> str:
+        return (
+            f"written {self.recorder.messages} held {self.recorder.held} judged {self.worker.judged} "
+            f"offered {self.uploader.offered} stored {self.uploader.stored} waiting {self.uploader.waiting}"
+        )
+
+    def _emit(self, record: object) -> None:
+        if isinstance(record, CatchUp):
+            self._world.struck["caught up" if record.done else "fell behind"] += 1
+            self._world.tell("worker", f"makes rows again: {record.from_entry} to {record.to_entry}, {record.done}")
+        if isinstance(record, PartFailed | NoticeDead):
+            raise Unforeseen(str(record))
