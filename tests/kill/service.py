@@ -11,6 +11,7 @@ from pathlib import Path
 
 from alerts.ledger import SqlLedger
 from ingest.broker import RESEND_AFTER_S
+from ingest.journal import SqliteJournal
 from ingest.stores.sqlite import SqliteStore
 from jianwei.folders import DataFolder
 from rules.readings import SECOND_NS, Transition
@@ -21,12 +22,13 @@ from simulators.load import Load, Plan, Report, read_report
 PLAN = Plan(scenario="load", seed=1, stations=200, start_ns=1_762_084_800 * SECOND_NS, interval_ns=SECOND_NS)
 START = "2025-11-02T20:00:00+08:00"
 
+SOURCE = "gateway"
 SETTINGS = """
 instance = "kill"
 stations = ["stations.yaml"]
 [[sources]]
 type = "mqtt"
-name = "gateway"
+name = "{source}"
 client_id = "kill"
 port = {port}
 resend_after_s = {resend_after_s}
@@ -78,16 +80,27 @@ class Service:
 
     def __init__(self, folder: Path, port: int) -> None:
         folder.mkdir(parents=True)
-        (folder / "jianwei.toml").write_text(SETTINGS.format(port=port, resend_after_s=RESEND_AFTER_S))
+        (folder / "jianwei.toml").write_text(SETTINGS.format(source=SOURCE, port=port, resend_after_s=RESEND_AFTER_S))
         (folder / "stations.yaml").write_text(register_yaml(stations()))
         self.folder = folder
         self.data = DataFolder(folder / "data")
         self._log = (folder / "log.jsonl").open("ab")
+        self._written = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "jianwei", "run", "-c", str(self.folder / "jianwei.toml")]
+        self._written = self._entries()
         self._process = subprocess.Popen(command, stderr=self._log, stdout=self._log)
+
+    def start_and_subscribe(self) -> None:
+        """The first start; a broker keeps nothing for strangers, so the session must be there before the first message."""
+        self.start()
+        assert wait_until(self.data.session(SOURCE).exists, timeout_s=60), self.last_words()
+
+    def has_written(self) -> bool:
+        """Whether messages came into the journal since the last start."""
+        return self._entries() > self._written + 1  # one may be a tick
 
     def kill(self) -> None:
         """SIGKILL, wherever it is. It must not have ended by itself."""
@@ -123,6 +136,13 @@ class Service:
         """Every event in the archive, as often as it was delivered."""
         files = sorted((self.data.root / "alerts").glob("*.jsonl"))
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+    def _entries(self) -> int:
+        journal = SqliteJournal(self.data.journal)
+        try:
+            return journal.last()
+        finally:
+            journal.close()
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None
