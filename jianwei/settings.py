@@ -3,17 +3,22 @@
 Each part's own settings live beside the part; here they are only put together. Nothing here opens a connection.
 """
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from alerts.channels import ChannelSettings
+from alerts.channels.file import FileChannelSettings
 from alerts.routing import Route
 from ingest.formats import FormatName
 from ingest.sources import SourceSettings
+from jianwei.complaints import Place, complaints
+
+PREFIX, BETWEEN = "JIANWEI_", "__"
 
 
 class SettingsProblems(Exception):
@@ -89,13 +94,14 @@ def _named(content: Any) -> Any:
 
 
 class Settings(BaseSettings):
-    """All of it. Paths are relative to the folder of the settings file."""
+    """All of it. Relative paths begin at the folder of the settings file, a file channel's at the data folder."""
 
     model_config = SettingsConfigDict(
-        env_prefix="JIANWEI_",
-        env_nested_delimiter="__",
+        env_prefix=PREFIX,
+        env_nested_delimiter=BETWEEN,
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,  # it may be a secret
         nested_model_default_partial_update=True,
     )
 
@@ -152,15 +158,53 @@ def read_settings(path: Path | None) -> Settings:
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsProblems(path, [f"is no TOML: {error}"]) from error
+    problems = [
+        f"{name}: there is no such setting; a part and its setting are joined by {BETWEEN}, as in JIANWEI_STORE__SYNC"
+        for name in _unknown_variables()
+    ]
     try:
         settings = Settings(**content)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in detail['loc']) or 'settings'}: {detail['msg']}"
-            for detail in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
+        problems += complaints(error, _variable_for)
         raise SettingsProblems(path, problems) from error
-    home = path.parent if path is not None else Path()
-    return settings.model_copy(
-        update={"data_dir": home / settings.data_dir, "stations": [home / station for station in settings.stations]}
+    except SettingsError as error:  # a variable that should hold a list or a table, and does not
+        what = str(error).partition(" from source")[0]
+        problems.append(f"{what}: say lists and tables as JSON, or in the settings file")
+        raise SettingsProblems(path, problems) from None  # the cause quotes what was said
+    if problems:
+        raise SettingsProblems(path, problems)
+    return _at_home(settings, path.parent if path is not None else Path())
+
+
+def _unknown_variables() -> list[str]:
+    """Variables that look like ours, and would be passed over."""
+    return sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX).split(BETWEEN)[0].lower() not in Settings.model_fields
     )
+
+
+def _variable_for(place: Place) -> str:
+    """`JIANWEI_STORE__SYNC: ` when it was said there, which goes before the file."""
+    names = [PREFIX + BETWEEN.join(map(str, place[:end])).upper() for end in range(len(place), 0, -1)]
+    said = next((name for name in names if name in os.environ), None)
+    return f"{said}: " if said else ""
+
+
+def _at_home(said: Settings, home: Path) -> Settings:
+    return said.model_copy(update={name: _moved(getattr(said, name), home) for name in Settings.model_fields})
+
+
+def _moved(said: Any, home: Path) -> Any:
+    """Relative paths begin at the folder of the settings file; but for those of file channels, see `runtime.placed`."""
+    if isinstance(said, Path):
+        return home / said
+    if isinstance(said, BaseModel) and not isinstance(said, FileChannelSettings):
+        fields = type(said).model_fields
+        return said.model_copy(update={name: _moved(getattr(said, name), home) for name in fields})
+    if isinstance(said, dict):
+        return {name: _moved(part, home) for name, part in said.items()}
+    if isinstance(said, list | tuple):
+        return type(said)(_moved(part, home) for part in said)
+    return said

@@ -5,15 +5,17 @@ is under way at a time, and a failed connection is thrown away with it: the outb
 """
 
 import time
+from pathlib import Path
 from threading import Event
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from alerts.channel import DeliveryFailed, Reason
+from alerts.credentials import secret_of
 from alerts.events import AlertEvent
 
 # What a level of a topic cannot hold; NATS as a broker refuses spaces as well.
@@ -31,10 +33,19 @@ class MqttChannelSettings(BaseModel):
     port: int = Field(default=1883, gt=0, lt=65536)
     username: str | None = None
     password: SecretStr | None = None
+    password_file: Path | None = None  # read at every connection
     tls: bool = False
-    ca_file: str | None = None
+    ca_file: Path | None = None
     topic: str = "jianwei/alerts/v1"
     timeout_s: float = Field(default=10.0, gt=0, le=120)  # for the connection, and for each acknowledgement
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("password, password_file: give one of them")
+        if self.username is None and (self.password is not None or self.password_file is not None):
+            raise ValueError("a password needs a username")
+        return self
 
 
 class MqttChannel:
@@ -75,10 +86,9 @@ class Connection:
         client.connect_timeout = settings.timeout_s
         client.on_connect = self._on_connect
         if settings.username is not None:
-            password = settings.password.get_secret_value() if settings.password else None
-            client.username_pw_set(settings.username, password)
+            client.username_pw_set(settings.username, self._password(settings))
         if settings.tls:
-            client.tls_set(ca_certs=settings.ca_file)
+            client.tls_set(ca_certs=str(settings.ca_file) if settings.ca_file else None)
         self._open(settings)
 
     def publish(self, topic: str, payload: bytes) -> None:
@@ -120,6 +130,12 @@ class Connection:
     def _on_connect(self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
         self._refusal = str(code) if code.is_failure else ""
         self._answered.set()
+
+    def _password(self, settings: MqttChannelSettings) -> str | None:
+        try:
+            return secret_of(settings.password, settings.password_file)
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._failed("auth", f"the password cannot be read: {error}") from error
 
     def _failed(self, reason: Reason, error: str, *, retry_after_s: float | None = 0.0) -> DeliveryFailed:
         return DeliveryFailed(self._name, reason, error, retry_after_s=retry_after_s)

@@ -12,17 +12,20 @@ import hashlib
 import hmac
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
 from alerts.channel import DeliveryFailed, Reason
+from alerts.credentials import secret_of
 from alerts.events import CONTENT_TYPE, AlertEvent
 from alerts.notices import instant
 from alerts.records import Clock
 from rules.readings import SECOND_NS
 
+LEAST_SECRET = 8  # characters
 SIGNATURE = "X-Jianwei-Signature"
 REFUSED_FOR_GOOD = frozenset({400, 411, 413, 414, 415, 422})  # the event itself; other 4xx are a matter of set-up
 
@@ -34,9 +37,16 @@ class WebhookSettings(BaseModel):
 
     type: Literal["webhook"] = "webhook"
     url: HttpUrl
-    secret: SecretStr = Field(min_length=8)
+    secret: SecretStr | None = Field(default=None, min_length=LEAST_SECRET)
+    secret_file: Path | None = None  # read for every notice
     timeout_s: float = Field(default=10.0, gt=0, le=120)  # for the connection, and for each read and write on it
     proxy: str | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError("secret, secret_file: give one of them")
+        return self
 
 
 class WebhookChannel:
@@ -45,7 +55,7 @@ class WebhookChannel:
     def __init__(self, name: str, settings: WebhookSettings, clock: Clock) -> None:
         self._name = name
         self._url = str(settings.url)
-        self._secret = settings.secret
+        self._settings = settings
         self._clock = clock
         self._client = httpx.Client(
             timeout=settings.timeout_s, follow_redirects=False, trust_env=False, proxy=settings.proxy
@@ -55,7 +65,7 @@ class WebhookChannel:
         body = event.to_bytes()
         headers = {
             "Content-Type": CONTENT_TYPE,
-            SIGNATURE: signature(self._secret.get_secret_value(), self._clock() // SECOND_NS, body),
+            SIGNATURE: signature(self._secret(), self._clock() // SECOND_NS, body),
         }
         try:
             # The answer's body says nothing to us, so it is not read: it could be without end.
@@ -71,6 +81,15 @@ class WebhookChannel:
 
     def close(self) -> None:
         self._client.close()
+
+    def _secret(self) -> str:
+        try:
+            found = secret_of(self._settings.secret, self._settings.secret_file) or ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise DeliveryFailed(self._name, "auth", f"the secret cannot be read: {error}") from error
+        if len(found) < LEAST_SECRET:
+            raise DeliveryFailed(self._name, "auth", f"secret_file holds fewer than {LEAST_SECRET} characters")
+        return found
 
 
 def signature(secret: str, sent_s: int, body: bytes) -> str:

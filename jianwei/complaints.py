@@ -1,0 +1,57 @@
+"""What is wrong with the settings, in words: where, what, and what to do. Never the value itself: it may be a secret."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+TAGGED = "channels"  # its parts are told apart by their `type`, which the library puts into the path
+SAMPLE = "`jianwei init` writes a sample"
+Place = tuple[int | str, ...]
+
+WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "extra_forbidden": lambda _: f"there is no such setting: mend its name or take it out; {SAMPLE}",
+    "missing": lambda _: "is not given, and has to be",
+    "too_short": lambda told: f"is too short: at least {told['min_length']} are asked for",
+    "union_tag_invalid": lambda told: f"there is no type {told['tag']!r}: say one of {told['expected_tags']}",
+    "union_tag_not_found": lambda _: f"is not given, and has to be; {SAMPLE}",
+    "literal_error": lambda told: f"say one of {told['expected']}",
+    "string_pattern_mismatch": lambda told: f"does not fit the pattern {told['pattern']}",
+    "value_error": lambda told: str(told["error"]),
+}
+
+
+def complaints(error: ValidationError, where_from: Callable[[Place], str]) -> list[str]:
+    """A line for each problem. `where_from` names where the setting at a place was said, "" for the file."""
+    details = error.errors(include_url=False, include_input=False)
+    places = [detail["loc"] for detail in details]
+    return [
+        f"{where_from(_place(detail))}{_path(_place(detail))}: {_words(detail)}"
+        for detail in details
+        if not any(_holds(detail["loc"], other) for other in places)  # the whole is wrong because a part of it is
+    ]
+
+
+def _holds(whole: Place, part: Place) -> bool:
+    return bool(whole) and len(part) > len(whole) and part[: len(whole)] == whole
+
+
+def _place(detail: ErrorDetails) -> Place:
+    place = detail["loc"]
+    if detail["type"].startswith("union_tag"):
+        return (*place, "type")
+    return place[:2] + place[3:] if place[:1] == (TAGGED,) else place
+
+
+def _path(place: Sequence[int | str]) -> str:
+    """`sources[0].port`."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in place]
+    return "".join(steps).removeprefix(".") or "settings"
+
+
+def _words(detail: ErrorDetails) -> str:
+    words = WORDS.get(detail["type"])
+    if words is not None:
+        return words(detail.get("ctx", {}))
+    return detail["msg"].replace("Input should be", "should be").replace("Value should", "should")
