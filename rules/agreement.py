@@ -7,7 +7,6 @@ hold are not called unknown: its own problem is told already.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date
-from itertools import pairwise
 
 from pydantic import BaseModel
 
@@ -96,28 +95,39 @@ def _standard_problems(path: str, content: StandardFile, names: Names) -> Iterat
 
 
 def _station_type_problems(path: str, content: StationType, names: Names) -> Iterator[Problem]:
-    catalogue = names.catalogue
-    families: dict[str, set[str]] = defaultdict(set)
-    for standard in catalogue.standards.values():
-        families[standard.family] |= standard.classes.keys()
-    for number, applied in enumerate(content.standards):
-        place = f"$.standards[{number}]"
-        if names.lacks(StandardFile, families, applied.family):
-            yield Problem(path, f"{place}.family", f"no standard of the family {applied.family}")
-        for class_ in (*applied.also, *([applied.class_] if applied.class_ else [])):
-            if applied.family in families and class_ not in families[applied.family]:
-                yield Problem(path, place, f"{applied.family} has no class {class_}")
+    yield from _applied_problems(path, content, names)
     yield from names.condition_problems(path, "$.conditions", content.conditions)
     for kind, feed in content.feeds.items():
         for number, code in enumerate(feed.parameters):
             if what := names.parameter_problem(code):
                 yield Problem(path, f"$.feeds.{kind}.parameters[{number}]", what)
+    parameters = names.catalogue.parameters
     for code, unit in content.units.items():
         what = names.parameter_problem(code) or names.unit_problem(unit)
-        if what is None and code in catalogue.parameters:
-            what = names.conversion_problem(unit, catalogue.parameters[code].unit)
+        if what is None and code in parameters:
+            what = names.conversion_problem(unit, parameters[code].unit)
         if what:
             yield Problem(path, f"$.units.{code}", what)
+
+
+def _applied_problems(path: str, content: StationType, names: Names) -> Iterator[Problem]:
+    families = names.catalogue.classes()
+    media: dict[str, set[str]] = defaultdict(set)
+    for standard in names.catalogue.standards.values():
+        media[standard.family].update(limit.medium or standard.medium for limit in standard.limits)
+    seen: set[str] = set()
+    for number, applied in enumerate(content.standards):
+        place = f"$.standards[{number}]"
+        if names.lacks(StandardFile, families, applied.family):
+            yield Problem(path, f"{place}.family", f"no standard of the family {applied.family}")
+        elif names.lacks(StandardFile, media[applied.family], content.medium):
+            yield Problem(path, f"{place}.family", f"{applied.family} limits nothing in the medium {content.medium}")
+        if applied.family in seen:
+            yield Problem(path, f"{place}.family", f"{applied.family} is applied twice")
+        seen.add(applied.family)
+        for class_ in (*applied.also, *([applied.class_] if applied.class_ else [])):
+            if applied.family in families and names.lacks(StandardFile, families[applied.family], class_):
+                yield Problem(path, place, f"{applied.family} has no class {class_}")
 
 
 def _overlaps(files: Mapping[str, BaseModel]) -> Iterator[Problem]:
@@ -127,13 +137,19 @@ def _overlaps(files: Mapping[str, BaseModel]) -> Iterator[Problem]:
         if not isinstance(content, StandardFile):
             continue
         for number, limit in enumerate(content.limits):
-            key = (
-                *(content.family, limit.medium or content.medium, limit.class_, limit.parameter or limit.item),
-                *(limit.of, limit.period, tuple(sorted(limit.conditions)), limit.op in (">", ">=")),
-            )
-            alike[key].append((*validity(content, limit), path, f"$.limits[{number}]", limit.id))
+            for subject in (limit.parameter or limit.item, *limit.also):
+                key = (
+                    *(content.family, limit.medium or content.medium, limit.class_, subject, limit.of, limit.period),
+                    *(tuple(sorted(limit.conditions)), limit.op in (">", ">=")),
+                )
+                alike[key].append((*validity(content, limit), path, f"$.limits[{number}]", limit.id))
+    found: dict[Problem, None] = {}
     for group in alike.values():
         group.sort()
-        for earlier, later in pairwise(group):
-            if later[0] <= earlier[1]:
-                yield Problem(later[2], later[3], f"{later[4]} holds on days on which {earlier[4]} already does")
+        longest = group[0]
+        for later in group[1:]:
+            if later[0] <= longest[1]:
+                what = f"{later[4]} holds on days on which {longest[4]} already does"
+                found[Problem(later[2], later[3], what)] = None
+            longest = max(longest, later, key=lambda limit: limit[1])
+    yield from found

@@ -56,6 +56,13 @@ class Catalogue:
         """The unit in which stations of this type report the parameter. Raises KeyError for an unknown name."""
         return self.station_types[station_type].units.get(parameter, self.parameters[parameter].unit)
 
+    def classes(self) -> dict[str, set[str]]:
+        """The classes of each family of standards, those of all its editions."""
+        families: dict[str, set[str]] = {}
+        for standard in self.standards.values():
+            families.setdefault(standard.family, set()).update(standard.classes)
+        return families
+
 
 def validity(standard: StandardFile, limit: Limit) -> tuple[date, date]:
     """The first and the last day of a limit: those of its file, narrowed by its own."""

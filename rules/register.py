@@ -9,6 +9,7 @@ from rules.loading import read_file
 from rules.names import Names
 from rules.readings import SeriesKey
 from rules.schema import Station, Strict
+from rules.station_agreement import station_problems
 
 
 class StationsFile(Strict):
@@ -25,13 +26,14 @@ def load_stations(texts: Mapping[str, str], catalogue: Catalogue) -> dict[str, S
     problems: list[Problem] = []
     stations: dict[str, Station] = {}
     tried: set[tuple[object, ...]] = set()
+    names = Names(catalogue, unread=())
     for path, text in sorted(texts.items()):
         content = read_file(path, text, StationsFile, problems)
         for number, station in enumerate(content.stations if content else ()):
             place = f"$.stations[{number}]"
             if stations.setdefault(station.id, station) is not station:
                 problems.append(Problem(path, f"{place}.id", f"station {station.id} is registered twice"))
-            found = [Problem(path, place + where, what) for where, what in _problems(station, catalogue)]
+            found = [Problem(path, place + where, what) for where, what in station_problems(station, names)]
             likeness = (alike(station), tuple((station.feeds or {}).items()))
             if not found and likeness not in tried:
                 tried.add(likeness)
@@ -40,35 +42,6 @@ def load_stations(texts: Mapping[str, str], catalogue: Catalogue) -> dict[str, S
     if problems:
         raise CatalogueProblems(problems)
     return stations
-
-
-def _problems(station: Station, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
-    """What the entry names and the catalogue lacks."""
-    names = Names(catalogue, unread=())
-    station_type = catalogue.station_types.get(station.station_type)
-    if station_type is None:
-        yield ".station_type", f"there is no station type {station.station_type}"
-        return
-    families: dict[str, set[str]] = {}
-    for standard in catalogue.standards.values():
-        families.setdefault(standard.family, set()).update(standard.classes)
-    known = set[str]().union(*(families[applied.family] for applied in station_type.standards))
-    if station.class_ is not None and station.class_ not in known:
-        yield ".class", f"no standard of {station.station_type} has a class {station.class_}"
-    for family, class_ in station.classes.items():
-        if class_ not in families.get(family, ()):
-            what = f"has no class {class_}" if family in families else "is no family of standards"
-            yield f".classes.{family}", f"{family} {what}"
-    for problem in names.condition_problems("", ".conditions", station.conditions or ()):
-        yield problem.path, problem.what
-    for number, bound in enumerate(station.permit):
-        place = f".permit[{number}]"
-        if bound.parameter not in catalogue.parameters:
-            yield f"{place}.parameter", f"parameter {bound.parameter} is not in parameters/"
-            continue
-        unit = catalogue.unit_of(station.station_type, bound.parameter)
-        for problem in names.bound_problems("", place, bound, bound.period, unit):
-            yield problem.path, problem.what
 
 
 def _watch_problems(station: Station, catalogue: Catalogue) -> Iterator[str]:

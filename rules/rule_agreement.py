@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 
+from rules.cases import station_of
 from rules.checks import CHECKS
 from rules.index import Catalogue, Problem
 from rules.names import Names
-from rules.notation import NotationError, expand, seconds
+from rules.notation import MOST_SLOTS, NotationError, expand, seconds
 from rules.rule_schema import LEVELS, Case, Rule
+from rules.station_agreement import station_problems
+
+LONGEST_SLOT_S = 31 * 86400
 
 
 def rule_problems(path: str, rule: Rule, names: Names) -> Iterator[Problem]:
@@ -18,12 +22,14 @@ def rule_problems(path: str, rule: Rule, names: Names) -> Iterator[Problem]:
     for number, name in enumerate(rule.station_types):
         if what := names.station_type_problem(name):
             yield Problem(path, f"$.station_types[{number}]", what)
+        if name in rule.station_types[:number]:
+            yield Problem(path, f"$.station_types[{number}]", f"{name} is named twice")
     for code in rule.parameters or ():
         if what := names.parameter_problem(code):
             yield Problem(path, f"$.parameters.{code}", what)
         elif code in catalogue.parameters:
             yield from _one_unit(path, rule, code, catalogue)
-    yield from _check_problems(path, rule)
+    yield from check_problems(path, rule)
     cases_path = path.removesuffix(".yaml") + ".cases.yaml"
     for number, case in enumerate(catalogue.cases.get(rule.rule, ())):
         place = f"$.cases[{number}]"
@@ -39,7 +45,8 @@ def _one_unit(path: str, rule: Rule, code: str, catalogue: Catalogue) -> Iterato
         yield Problem(path, f"$.parameters.{code}", f"its station types report in different units: {told}")
 
 
-def _check_problems(path: str, rule: Rule) -> Iterator[Problem]:
+def check_problems(path: str, rule: Rule) -> Iterator[Problem]:
+    """What a rule asks that its check cannot do."""
     if rule.check not in CHECKS:
         yield Problem(path, "$.check", f"there is no check {rule.check}; there are {', '.join(CHECKS)}")
         return
@@ -61,12 +68,18 @@ def _check_problems(path: str, rule: Rule) -> Iterator[Problem]:
 def _case_problems(case: Case, rule: Rule, names: Names) -> Iterator[tuple[str, str]]:
     if case.station.type not in rule.station_types:
         yield ".station.type", f"the rule does not watch {case.station.type}"
-    elif what := names.station_type_problem(case.station.type):
-        yield ".station.type", what
     every_s = seconds(case.every)
+    silent_s = seconds(case.then_silent) if case.then_silent else 0
+    if not 1 <= every_s <= LONGEST_SLOT_S:
+        yield ".every", "a slot is from 1 s to 31 d long"
+        return
+    if silent_s > MOST_SLOTS * every_s:
+        yield ".then_silent", f"more than {MOST_SLOTS} slots"
+    for where, what in station_problems(station_of(case.station, case), names):
+        yield ".station" + (".type" if where == ".station_type" else where), what
     for code, text in case.series.items():
-        if what := names.parameter_problem(code):
-            yield f".series.{code}", what
+        if what_code := names.parameter_problem(code):
+            yield f".series.{code}", what_code
         try:
             expand(text, every_s)
         except NotationError as error:

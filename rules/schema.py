@@ -23,6 +23,7 @@ Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]{0,39}$")]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 StationId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 PositiveSeconds = Annotated[int, Field(ge=1, le=31 * 86400)]
+Amount = Annotated[float, Field(ge=-1e15, le=1e15)]  # told in another unit it is still a number
 
 KINDS: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
 
@@ -46,7 +47,7 @@ class Unit(Strict):
     zh: Text
     en: Text
     dimension: Word
-    factor: Annotated[float, Field(gt=0)]
+    factor: Annotated[float, Field(ge=1e-15, le=1e15)]
 
 
 class UnitsFile(Strict):
@@ -130,7 +131,7 @@ class Bound(Strict):
     """
 
     op: Operator
-    value: float | list[float] | None
+    value: Amount | list[Amount] | None
     unit: Text
 
     @model_validator(mode="after")
