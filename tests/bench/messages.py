@@ -1,7 +1,7 @@
 """The messages that benchmarks speak of: 2,000 stations with ten readings each, as the load generator makes them."""
 
-from simulators.load import Load, Plan
 from rules.readings import SECOND_NS
+from simulators.load import Load, Plan
 
 STATIONS = 2_000
 READINGS = 10  # a message

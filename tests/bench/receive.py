@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -26,7 +28,9 @@ def ours(protocol: str, port: int, count: Callable[[int], None]) -> Iterator[Non
     def emit(_record: Record) -> None:
         pass
 
-    settings = MqttSourceSettings.model_validate({"host": HOST, "port": port, "client_id": "bench", "protocol": protocol})
+    settings = MqttSourceSettings.model_validate(
+        {"host": HOST, "port": port, "client_id": "bench", "protocol": protocol}
+    )
     source = MqttSource(settings, wall_ns, emit)
 
     def step() -> bool:
@@ -52,7 +56,11 @@ def with_paho(protocol: str, port: int, count: Callable[[int], None]) -> Iterato
     client = paho.Client(
         CallbackAPIVersion.VERSION2, "bench", protocol=paho.MQTTv5 if protocol == "5" else paho.MQTTv311
     )
-    client.on_connect = lambda *_: client.subscribe("jianwei/v1/#", qos=1)
+
+    def connected(client: paho.Client, *_: Any) -> None:
+        client.subscribe("jianwei/v1/#", qos=1)
+
+    client.on_connect = connected
     client.on_message = lambda *_: count(1)
     client.connect(HOST, port)
     client.loop_start()
@@ -81,7 +89,7 @@ def rows(effort: Effort) -> list[Row]:
     many, few = effort.of(200_000, 40_000), effort.of(40_000, 10_000)
     for protocol in ("3.1.1", "5"):
         mine, other = effort.medians(
-            lambda: receive_us(ours, protocol, many), lambda: receive_us(with_paho, protocol, few)
+            partial(receive_us, ours, protocol, many), partial(receive_us, with_paho, protocol, few)
         )
         found.append(
             Row(
