@@ -17,6 +17,7 @@ from rules.schema import Station
 STYLES = {Level.NONE: "dim", Level.BLUE: "blue", Level.YELLOW: "yellow", Level.ORANGE: "dark_orange", Level.RED: "red"}
 MOST_EPISODES = 14
 STATIONS_A_ROW = 4
+ID_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,15 @@ def board(
     return Group(*parts)
 
 
-def episode_table(episodes: Sequence[Episode], names: Names, *, title: str, with_end: bool = False) -> Table:
-    """Level, station, parameter, value against limit with standard and clause, since when; times in UTC+8."""
+def episode_table(episodes: Sequence[Episode], names: Names, *, title: str, history: bool = False) -> Table:
+    """Level, station, parameter, value against limit with standard and clause, since when; times in UTC+8.
+
+    `history`: also the year, when it ended, and the beginning of its id.
+    """
     table = Table(title=title, title_justify="left", expand=True, header_style="bold", pad_edge=False)
-    for heading in ("级别 Level", "站点 Station", "因子 Parameter", "值 Value", "依据 Against", "自 Since"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "自 Since")
-    if with_end:
-        table.add_column("至 Until", no_wrap=True)
+    since = "自 Since / 至 until" if history else "自 Since"
+    for heading in ("级别 Level", "站点 Station", "因子 Parameter", "值 Value", "依据 Against", since):
+        table.add_column(heading, overflow="fold", no_wrap=heading == since)
     for episode in episodes:
         cells = [
             Text(
@@ -67,10 +70,12 @@ def episode_table(episodes: Sequence[Episode], names: Names, *, title: str, with
             Text(_subject(episode, names)),
             Text(_value(episode.worst or episode.last, episode.unit)),
             Text(against(episode, names)),
-            Text(clock(episode.since_ns)),
+            Text(clock(episode.since_ns, year=history)),
         ]
-        if with_end:
-            cells.append(Text(clock(episode.cleared_ns) if episode.cleared_ns is not None else "—"))
+        if history:
+            ended = clock(episode.cleared_ns, year=True) if episode.cleared_ns is not None else "未结 open"
+            cells[0].append(f"\n{episode.id[:ID_SHOWN]}", style="default")
+            cells[-1].append(f"\n{ended}")
         table.add_row(*cells)
     return table
 
@@ -93,8 +98,9 @@ def bounds(limit: LimitInForce) -> str:
     return measured(f"≥ {low}" if limit.low > float("-inf") else f"≤ {high}", limit.unit)
 
 
-def clock(at_ns: int) -> str:
-    return f"{instant(at_ns).astimezone(CHINA):%m-%d %H:%M}"
+def clock(at_ns: int, *, year: bool = False) -> str:
+    at = instant(at_ns).astimezone(CHINA)
+    return f"{at:%Y-%m-%d %H:%M}" if year else f"{at:%m-%d %H:%M}"
 
 
 def _sureness(limit: LimitInForce) -> str:

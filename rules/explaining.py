@@ -48,11 +48,14 @@ class Lost:
 class Standing:
     """Values of one kind on that day: the limit in force (None: no limit, which is not compliance), and the others.
 
-    `judged_by`: rules that compare with it; a limit without one is known and not watched.
+    `class_` and `period` are the limit's own. `judged_by`: rules that compare with it; a limit without one is known and
+    not watched.
     """
 
     kind: Kind
     limit: LimitInForce | None
+    class_: str
+    period: str
     wording: str
     judged_by: Sequence[str]
     lost: Sequence[Lost]
@@ -137,7 +140,16 @@ def _standing(possible: Sequence[Candidate], kind: Kind, judged_by: Sequence[str
         for candidate in possible
         if winner is None or candidate.limit.limit_id != winner.limit_id
     ]
-    return Standing(kind, winner, worded(winner) if winner else "", judged_by, lost)
+    own = next((one for one in possible if winner and one.limit.limit_id == winner.limit_id), None)
+    return Standing(
+        kind=kind,
+        limit=winner,
+        class_=own.class_ if own else "",
+        period=own.period if own else "",
+        wording=worded(winner) if winner else "",
+        judged_by=judged_by,
+        lost=lost,
+    )
 
 
 def _why_lost(candidate: Candidate, winner: LimitInForce | None, at_ns: int) -> str:

@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from simulators.publish import Publisher
 from simulators.samples import Outgoing
@@ -52,10 +52,22 @@ def open_target(where: str) -> Target:
     """mqtt://[user:password@]host[:port], or the path of a file to write. Raises ValueError or OSError."""
     parts = urlsplit(where)
     if parts.scheme == "mqtt":
-        if not parts.hostname:
-            raise ValueError(f"{where!r} names no host")
+        host, port = _address(parts)
         username, password = (unquote(text) if text else None for text in (parts.username, parts.password))
-        return Publisher(parts.hostname, parts.port or 1883, username=username, password=password)
+        return Publisher(host, port, username=username, password=password)
     if parts.scheme not in {"", "file"}:
         raise ValueError(f"{parts.scheme}:// is neither mqtt:// nor a file")
     return LinesFile(Path(parts.path if parts.scheme else where))
+
+
+def _address(parts: SplitResult) -> tuple[str, int]:
+    """Raises ValueError, which quotes nothing: where an address is wrong, its password may stand anywhere in it."""
+    try:
+        host, port = parts.hostname, parts.port or 1883
+    except ValueError:
+        host, port = None, 0
+    if not host:
+        raise ValueError(
+            "the address is not of the form mqtt://[user:password@]host[:port] (/, # and @ of a password as %2F, %23, %40)"
+        )
+    return host, port

@@ -6,13 +6,26 @@ import typer
 
 from jianwei.commands.check import check
 from jianwei.commands.demo import demo
+from jianwei.commands.episodes import episodes
+from jianwei.commands.explain import explain
+from jianwei.commands.export import export
 from jianwei.commands.init import init
+from jianwei.commands.journal import journal
+from jianwei.commands.quarantine import quarantine
 from jianwei.commands.run import run
+from jianwei.commands.simulate import simulate
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "demo": demo,
     "init": init,
     "check": check,
     "run": run,
+    "simulate": simulate,
+    "explain": explain,
+    "episodes": episodes,
+    "export": export,
 }
-GROUPS: Mapping[str, typer.Typer] = {}
+GROUPS: Mapping[str, typer.Typer] = {
+    "quarantine": quarantine,
+    "journal": journal,
+}
