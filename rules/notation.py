@@ -21,9 +21,9 @@ _TOKEN = re.compile(
         (?:x(?P<times>\d{1,4}))?
         (?:@(?P<shift>[+-]\d{1,6}(?:s|min|h|d)))?
         (?:!(?P<flag>[NFMSDCTB]))?""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
-_GAP = re.compile(r"_(?:x(?P<times>\d{1,4}))?")
+_GAP = re.compile(r"_(?:x(?P<times>\d{1,4}))?", re.ASCII)
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 MOST_SLOTS = 10_000
 

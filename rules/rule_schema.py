@@ -10,7 +10,7 @@ from rules.schema import Code, KindName, Mark, Name, PermitLimit, Strict, Text, 
 
 LevelName = Literal["blue", "yellow", "orange", "red"]
 FamilyName = Literal["exceedance", "data_quality", "equipment"]
-Duration = Annotated[str, Field(pattern=r"^\d{1,6}(s|min|h|d)$")]
+Duration = Annotated[str, Field(pattern=r"^[0-9]{1,6}(s|min|h|d)$")]
 
 LEVELS: dict[str, Level] = {level.name.lower(): level for level in Level}
 FAMILIES: dict[str, Family] = {family.name.lower(): family for family in Family}
@@ -87,7 +87,7 @@ class CaseStation(Strict):
 class Expected(Strict):
     """One expected change of an episode, so long after the start, in event time. Exactly one of the three."""
 
-    at: Annotated[str, Field(pattern=r"^\+\d{1,6}(s|min|h|d)$")]
+    at: Annotated[str, Field(pattern=r"^\+[0-9]{1,6}(s|min|h|d)$")]
     opens: LevelName | None = None
     worsens: LevelName | None = None
     clears: Literal[True] | None = None

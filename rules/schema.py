@@ -86,7 +86,7 @@ class Parameter(Strict):
     unit: Text | None
     wire_unit: Text | None = None
     total_unit: Text | None = None
-    format: Annotated[str, Field(pattern=r"^(N\d+(\.\d+)?|C\d+)$")] | None = None
+    format: Annotated[str, Field(pattern=r"^(N[0-9]+(\.[0-9]+)?|C[0-9]+)$")] | None = None
     media: Annotated[list[Word], Field(min_length=1)]
     source: Text
     mark: Mark = "C"
