@@ -105,8 +105,9 @@ class Worker:
         """A clean stop, after the last step: the next start goes on from here. Raises OSError when it cannot."""
         if self._live is None or self._found is not None:
             return
+        # After a start the lane may still be on its way to what was judged before: the snapshot stands for the lane.
         snapshot = self._live.engine.snapshot() if self._is_attached else None
-        self._ledger.record([], judged=self.judged, stored=self._stored(), snapshot=snapshot)
+        self._ledger.record([], judged=self._live.entry, stored=self._stored(), snapshot=snapshot)
 
     def health(self, now_ns: int) -> Health:  # noqa: ARG002  # every part is told the time
         """Red while the ledger or the quarantine takes nothing."""
