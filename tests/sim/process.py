@@ -159,6 +159,7 @@ class Process:
         self._drain(lambda: self.uploader.step() == 0.0)
         with suppress(OSError):
             self.worker.finish()
+        self._drain(lambda: self.delivery.step() == 0.0)
 
     def end(self) -> None:
         """Lets go of the files. After a kill they are not those of the next life."""
