@@ -27,6 +27,8 @@ MESSAGE_KEYS = frozenset({"v", "station", "kind", "time", "values", "flags", "se
 SAMPLE_KEYS = frozenset({"time", "values", "flags", "seq"})
 MOST_SEQ = 2**63 - 1
 MOST_CACHED = 50_000
+TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # one that never ends goes to the end
+BRACKET = re.compile(rb"[\[\]{}]")
 # Digits and points become "0", and e, E, - stay to be seen: sixteen digits in a row, or an exponent below zero, may be
 # more than a float64 can hold.
 AS_RUNS = bytes.maketrans(b"0123456789.E", b"00000000000e")
@@ -37,12 +39,13 @@ Found = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much one message may hold. Beyond it the whole message is refused."""
+    """How much one message may hold. Beyond it the whole message is refused; a sample with too many values alone."""
 
     most_bytes: int = 1 << 20
     most_samples: int = 5_000
     most_values: int = 1_000  # a sample
     most_depth: int = 6
+    most_problems: int = 50  # told one by one: quarantine keeps the whole message with each
 
 
 class _Sample(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -100,9 +103,10 @@ class JsonV1:
             return False
         if self._spoken_for(topic) not in {None, (station, kind)}:
             return False
-        # A decoder keeps the last of two equal keys, so there must be as many keys as were written.
-        keys = 4 + len(values) + (message.seq is not None) + (message.v == 1)
-        if payload.count(b'":') != keys:
+        # A decoder keeps the last of two equal keys, so there must be as many texts as were written: each key, and what
+        # stands at station, kind and time.
+        texts = 7 + len(values) + (message.seq is not None) + (message.v == 1)
+        if payload.count(b'"') != 2 * texts:
             return False
         runs = payload.translate(AS_RUNS)
         if LONG_RUN in runs or SMALL in runs:
@@ -158,7 +162,10 @@ class JsonV1:
                 self._sample(station, kind, where, sample, columns, found)
         except _Refused as refused:
             return [(refused.where, str(refused))]
-        return found
+        told = self._bounds.most_problems
+        return (
+            found if len(found) <= told else [*found[:told], ("$", f"bad values: {len(found) - told} more like these")]
+        )
 
     def _heading(self, topic: str, content: "_Object") -> tuple[str, Kind]:
         _only(content, MESSAGE_KEYS, "$")
@@ -261,13 +268,10 @@ def _no_number(name: str) -> Never:
 
 def _parsed(payload: bytes, most_depth: int) -> _Object:
     depth = 0
-    for byte in payload:
-        if byte in b"[{":
-            depth += 1
-            if depth > most_depth * 50:
-                raise _Refused("$", "too large: nested too deeply")
-        elif byte in b"]}":
-            depth -= 1
+    for bracket in BRACKET.findall(TEXT.sub(b"", payload)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > most_depth:
+            raise _Refused("$", f"too large: nested too deeply, at most {most_depth} levels are taken")
     try:
         content = json.loads(
             payload.decode("utf-8"),
@@ -340,7 +344,7 @@ def _called(content: Any) -> str:
 
 def _integer(content: Any) -> int:
     """-1 for what is not a whole number."""
-    if isinstance(content, _Number) and re.fullmatch(r"\d{1,19}", content.text):
+    if isinstance(content, _Number) and re.fullmatch(r"-?\d{1,19}", content.text):
         return int(content.text)
     return -1
 
