@@ -164,12 +164,13 @@ def _pattern(rule: Rule, thresholds: BaseModel, unit: str = "", limits: Sequence
         unit=unit,
         suspect_level=LEVELS[rule.levels.suspect],
         fail_level=LEVELS[rule.levels.fail],
-        raise_after=_persistence(rule.raise_after),
-        clear_after=_persistence(rule.clear_after),
+        raise_after=persistence(rule.raise_after),
+        clear_after=persistence(rule.clear_after),
         escalation=tuple(Escalation(step.ratio, LEVELS[step.level]) for step in rule.escalate),
         limits=limits,
     )
 
 
-def _persistence(hold: Hold) -> Persistence:
+def persistence(hold: Hold) -> Persistence:
+    """What a file says of how long, as a watch has it."""
     return Persistence(hold.count, hold.of or hold.count, hold.for_s * SECOND_NS)

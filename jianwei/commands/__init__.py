@@ -11,7 +11,9 @@ from jianwei.commands.explain import explain
 from jianwei.commands.export import export
 from jianwei.commands.init import init
 from jianwei.commands.journal import journal
+from jianwei.commands.judge import judge
 from jianwei.commands.quarantine import quarantine
+from jianwei.commands.replay import replay
 from jianwei.commands.run import run
 from jianwei.commands.simulate import simulate
 
@@ -21,6 +23,8 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "check": check,
     "run": run,
     "simulate": simulate,
+    "judge": judge,
+    "replay": replay,
     "explain": explain,
     "episodes": episodes,
     "export": export,
