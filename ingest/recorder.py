@@ -140,7 +140,8 @@ class Recorder:
             if portion.messages or ticks:
                 began = perf_counter()
                 self._journal.append(portion.blocks, now_ns, tick=ticks)
-                self._emit(EntryWritten(portion.messages, portion.payload_bytes, perf_counter() - began))
+                took_s = perf_counter() - began
+                self._emit(EntryWritten(portion.messages, portion.payload_bytes, took_s, self._lag_s(portion)))
             self._retry_s, self._why = 0.0, ""
             self.messages += portion.messages
             if self._portions:
@@ -152,6 +153,10 @@ class Recorder:
             self._settles.extend(portion.settles)
             self._written()
             self._settle()
+
+    def _lag_s(self, portion: _Portion) -> float:
+        oldest_ns = min((block.received_ns for block in portion.blocks), default=None)
+        return 0.0 if oldest_ns is None else max(0, self._clock() - oldest_ns) / SECOND_NS
 
     def _settle(self) -> None:
         while self._settles:

@@ -33,9 +33,12 @@ class PossibleLoss:
 
 @dataclass(frozen=True, slots=True)
 class EntryWritten:
+    """`took_s`: the commit. `lag_s`: since the oldest of the messages was received; 0 for an entry of time alone."""
+
     messages: int
     payload_bytes: int
     took_s: float
+    lag_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

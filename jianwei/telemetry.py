@@ -2,8 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import singledispatchmethod
+from itertools import product
 from typing import TextIO
 
 import structlog
@@ -11,9 +13,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from alerts import records as told
 from ingest import records as done
-from ingest.quarantine import reason_class
-from rules.readings import SECOND_NS, Level, Transition
+from ingest.quarantine import CLASSES
+from rules.readings import SECOND_NS, Family, Level, Transition
 
+REFUSED = "refused by the store"
 LATENCY_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 WORK_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
 
@@ -33,42 +36,87 @@ def open_log(level: str, *, json_lines: bool, stream: TextIO | None = None) -> s
     return log
 
 
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One metric as docs/metrics.md tells it."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
 class Meters:
     """The metrics, by their names on /metrics; see docs/metrics.md. No label takes a value that a station chooses."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self.told: list[Meter] = []
 
         def counter(name: str, what: str, *labels: str) -> Counter:
+            self.told.append(Meter(name, "counter", labels, what))
             return Counter(name, what, labels, registry=registry)
 
         def gauge(name: str, what: str, *labels: str) -> Gauge:
+            self.told.append(Meter(name, "gauge", labels, what))
             return Gauge(name, what, labels, registry=registry)
 
         def histogram(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            self.told.append(Meter(name, "histogram", labels, what))
             return Histogram(name, what, labels, buckets=buckets, registry=registry)
 
+        self.well = gauge("part_well", "1 while a part says it is well, 0 otherwise, as on /health/ready", "part")
+        self.failures = counter("part_failures_total", "Errors that nobody expected", "part")
+        self.connections = counter(
+            "ingest_connections_total", "Connections to brokers, made and lost", "source", "result"
+        )
+        self.packet_age = gauge("mqtt_last_packet_age_seconds", "Since anything was heard of the broker", "source")
+        self.loss = counter("ingest_possible_loss_total", "Times a broker forgot what it kept for us", "source")
         self.messages = counter("ingest_messages_total", "Messages, by what became of them", "result")
         self.rejected = counter("ingest_rejected_total", "Messages and values sent to quarantine", "reason")
         self.unacked = gauge("ingest_unacked", "Messages taken from sources and not yet durable")
-        self.ack_lag = histogram("ingest_ack_lag_seconds", "Time of one commit of the journal", WORK_S)
-        self.connections = counter("ingest_connections_total", "Connections to brokers", "source", "result")
-        self.loss = counter("ingest_possible_loss_total", "Times a broker forgot what it kept for us", "source")
-        self.packet_age = gauge("mqtt_last_packet_age_seconds", "Since anything was heard of the broker", "source")
-        self.store_write = histogram("store_write_seconds", "Time of one write to the store", WORK_S)
-        self.store_points = counter("store_points_total", "Readings by what the store said", "result")
+        self.ack_lag = histogram(
+            "ingest_ack_lag_seconds", "From receipt until durable, the oldest message of each commit", LATENCY_S
+        )
+        self.commit = histogram("journal_commit_seconds", "Time of one commit of the journal", WORK_S)
+        self.refused = counter("journal_refused_total", "Times the journal took nothing")
         self.spool_bytes = gauge("spool_bytes", "Size of the journal")
         self.spool_entries = gauge("spool_entries", "Entries of the journal that are not yet stored")
-        self.dead_letters = counter("dead_letters_total", "What nobody will try again by itself", "reason")
+        self.spool_oldest = gauge(
+            "spool_oldest_seconds", "Age of the oldest entry of the journal that is not yet stored"
+        )
         self.rule_eval = histogram("rule_eval_seconds", "Time to decode and judge one step", WORK_S)
         self.readings = counter("rule_readings_total", "Readings judged")
-        self.watermark_delay = gauge("watermark_delay_seconds", "Age of the newest message when it was judged")
-        self.late = counter("late_points_total", "Readings out of order", "action")
+        self.watermark_delay = gauge(
+            "watermark_delay_seconds", "Age of the newest message that was judged while others wait, 0 when none wait"
+        )
+        self.late = counter("late_points_total", "Readings out of order, repeated, or changed", "action")
+        self.store_write = histogram("store_write_seconds", "Time of one write to the store", WORK_S)
+        self.store_points = counter("store_points_total", "Readings by what the store said", "result")
+        self.store_busy = counter("store_busy_total", "Times the store took nothing")
+        self.dead_letters = counter("dead_letters_total", "What nobody will try again by itself", "reason")
         self.alerts_open = gauge("alerts_open", "Open episodes", "severity")
         self.transitions = counter("alert_transitions_total", "Changes of episodes", "what", "family")
         self.notify = counter("notify_attempts_total", "Attempts to tell somebody", "channel", "reason")
-        self.event_to_alert = histogram("event_to_alert_seconds", "From receipt to the receiver", LATENCY_S, "channel")
-        self.failures = counter("part_failures_total", "Errors that nobody expected", "part")
+        self.event_to_alert = histogram(
+            "event_to_alert_seconds", "From receipt of what made us find it to the receiver", LATENCY_S, "channel"
+        )
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """A count that first appears as 1 would not look like an increase to who watches it."""
+        known: list[tuple[Counter | Gauge, Iterable[tuple[str, ...]]]] = [
+            (self.messages, [("journaled",), ("judged",)]),
+            (self.rejected, [(word,) for word in {*CLASSES.values(), "other"}]),
+            (self.late, [("late",), ("duplicate",), ("conflict",)]),
+            (self.store_points, [("stored",), ("refused",)]),
+            (self.dead_letters, [("notice",), (CLASSES[REFUSED],)]),
+            (self.alerts_open, [(level.name.lower(),) for level in Level if level]),
+            (self.transitions, product(("opened", "worsened", "cleared"), (f.name.lower() for f in Family))),
+        ]
+        for meter, labels in known:
+            for values in labels:
+                meter.labels(*values)
 
 
 class Telemetry:
@@ -77,6 +125,7 @@ class Telemetry:
     def __init__(self, log: structlog.typing.FilteringBoundLogger) -> None:
         self.log = log
         self.meters = Meters()
+        self.newest_received_ns = 0  # of the messages that were judged since the start
         self._open: dict[str, Level] = {}
         self._listeners: list[Callable[[Transition], None]] = []
 
@@ -116,10 +165,13 @@ class Telemetry:
     @_note.register
     def _(self, record: done.EntryWritten) -> None:
         self.meters.messages.labels("journaled").inc(record.messages)
-        self.meters.ack_lag.observe(record.took_s)
+        self.meters.commit.observe(record.took_s)
+        if record.messages:
+            self.meters.ack_lag.observe(record.lag_s)
 
     @_note.register
     def _(self, record: done.JournalRefused) -> None:
+        self.meters.refused.inc()
         self.log.error("the journal takes nothing", why=record.why, retry_in_s=record.retry_in_s)
 
     @_note.register
@@ -127,6 +179,7 @@ class Telemetry:
         if record.again:
             return
         meters = self.meters
+        self.newest_received_ns = max(self.newest_received_ns, record.newest_received_ns)
         meters.messages.labels("judged").inc(record.messages)
         meters.readings.inc(record.readings)
         meters.rule_eval.observe(record.took_s)
@@ -167,13 +220,13 @@ class Telemetry:
 
     @_note.register
     def _(self, record: done.StoreBusy) -> None:
-        self.meters.store_points.labels("busy").inc(0)
+        self.meters.store_busy.inc()
         self.log.warning("the store is busy", why=record.why, retry_after_s=round(record.retry_after_s, 3))
 
     @_note.register
     def _(self, record: done.RowsRefused) -> None:
         self.meters.store_points.labels("refused").inc(record.rows)
-        self.meters.dead_letters.labels(reason_class("refused by the store")).inc(record.rows)
+        self.meters.dead_letters.labels(CLASSES[REFUSED]).inc(record.rows)
         self.log.error("rows refused", rows=record.rows, why=record.why)
 
     @_note.register

@@ -1,12 +1,16 @@
 """How the service is: every part's word, whether data flow, whether there is room. What /health/ready answers."""
 
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from ingest.journal import JournalDamaged
 from ingest.message import Health
 from ingest.records import Clock
+from ingest.sources.mqtt import MqttSource
+from rules.readings import SECOND_NS
 
 if TYPE_CHECKING:
     from jianwei.runtime import Runtime
@@ -19,15 +23,18 @@ class Wellbeing:
         self._parts = parts
         self._runtime = runtime
         self._clock = clock
-        self._messages = -1
+        self._messages = 0
         self._flowed_s = time.monotonic()
 
     def report(self) -> dict[str, Health]:
         """Each part's word by its name."""
         now_ns = self._clock()
-        self._measure()
         report = {name: health(now_ns) for name, health in self._parts.items()}
-        return {**report, "flow": self._flow(), "disk": self._disk()}
+        report |= {"flow": self._flow(), "disk": self._disk()}
+        for name, health in report.items():
+            self._runtime.telemetry.meters.well.labels(name).set(health.ok)
+        self._measure(now_ns)
+        return report
 
     def _flow(self) -> Health:
         silent_s = self._runtime.settings.health.silent_s
@@ -41,13 +48,32 @@ class Wellbeing:
 
     def _disk(self) -> Health:
         least_mb = self._runtime.settings.health.least_free_mb
-        free_mb = shutil.disk_usage(self._runtime.folder.root).free >> 20
+        try:
+            free_mb = shutil.disk_usage(self._runtime.folder.root).free >> 20
+        except OSError as error:
+            return Health(ok=False, why=f"the data folder cannot be looked at: {error}")
         if free_mb >= least_mb:
             return Health(ok=True)
         return Health(ok=False, why=f"{free_mb} MiB are free, {least_mb} are wanted: make room on the disk")
 
-    def _measure(self) -> None:
+    def _measure(self, now_ns: int) -> None:
         runtime, meters = self._runtime, self._runtime.telemetry.meters
         meters.unacked.set(runtime.recorder.held)
-        meters.spool_bytes.set(runtime.journal.size_bytes())
-        meters.spool_entries.set(max(0, runtime.journal.last() - runtime.uploader.stored))
+        for source in runtime.sources:
+            if isinstance(source, MqttSource):
+                meters.packet_age.labels(source.name).set(_age_s(source.heard_ns, now_ns))
+        try:
+            last, stored = runtime.journal.last(), runtime.uploader.stored
+            waiting = runtime.journal.read(stored, 1) if stored < last else []
+            meters.spool_bytes.set(runtime.journal.size_bytes())
+        except (OSError, sqlite3.Error, JournalDamaged):
+            return  # the gauges stay as they were; the parts that met it have said so
+        meters.spool_entries.set(max(0, last - stored))
+        meters.spool_oldest.set(_age_s(waiting[0].written_ns, now_ns) if waiting else 0)
+        behind = runtime.worker.judged < last
+        meters.watermark_delay.set(_age_s(runtime.telemetry.newest_received_ns, now_ns) if behind else 0)
+
+
+def _age_s(then_ns: int, now_ns: int) -> float:
+    """0 where there was no such time."""
+    return max(0, now_ns - then_ns) / SECOND_NS if then_ns else 0.0

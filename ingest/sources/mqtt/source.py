@@ -50,6 +50,11 @@ class MqttSource:
     def name(self) -> str:
         return self._settings.name
 
+    @property
+    def heard_ns(self) -> int:
+        """When anything was last heard of the broker; the start where nothing was, 0 before it."""
+        return self._heard_ns
+
     def start(self) -> None:
         """Begins to connect, and to read; returns at once. Only once."""
         if self._thread is not None:
