@@ -1,5 +1,6 @@
 """Readings, message by message, become the columns of a batch."""
 
+from array import array
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ class BatchBuilder:
         self._empty()
 
     def _empty(self) -> None:
-        self._series: list[int] = []
+        self._series = array("q")  # takes what is an array itself, such as the places of a layout, in one go
         self._values: list[float] = []
         self._measured_ns: list[int] = []  # one a sample
         self._sample_ends: list[int] = []
@@ -58,7 +59,7 @@ class BatchBuilder:
             flag[start : start + len(flags)] = flags
         per_message = _sizes(self._message_ends)
         batch = Batch(
-            series=np.array(self._series, np.int64),
+            series=np.frombuffer(self._series, np.int64),
             measured_ns=np.repeat(np.array(self._measured_ns, np.int64), _sizes(self._sample_ends)),
             received_ns=np.repeat(received_ns, per_message),
             value=np.array(self._values, np.float64),

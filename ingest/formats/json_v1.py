@@ -7,7 +7,8 @@ goes the careful way, value by value, where a bad value costs only itself.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite, nan
@@ -33,6 +34,7 @@ BRACKET = re.compile(rb"[\[\]{}]")
 # more than a float64 can hold.
 AS_RUNS = bytes.maketrans(b"0123456789.E", b"00000000000e")
 LONG_RUN, SMALL = b"0" * 16, b"0e-"
+NULL = b"null"
 
 Found = list[tuple[str, str]]
 
@@ -80,7 +82,7 @@ class JsonV1:
     def __init__(self, bounds: Bounds | None = None) -> None:
         self._bounds = bounds or Bounds()
         self._decode = msgspec.json.Decoder(_Message).decode
-        self._layouts: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
+        self._layouts: dict[tuple[str, ...], array[int]] = {}  # by topic, station, kind and codes
         self._instants: dict[str, int] = {}
         self._topics: dict[str, tuple[str, str] | None] = {}
 
@@ -98,10 +100,8 @@ class JsonV1:
 
     def _plain(self, topic: str, payload: bytes, message: _Message, columns: Columns) -> bool:
         """The short way for one sample; False, and nothing done, where anything is in doubt."""
-        values, text, station, kind = message.values, message.time, message.station, message.kind
-        if values is None or text is None or message.flags is not None or len(values) > self._bounds.most_values:
-            return False
-        if self._spoken_for(topic) not in {None, (station, kind)}:
+        values, text = message.values, message.time
+        if values is None or text is None or message.flags is not None:
             return False
         # A decoder keeps the last of two equal keys, so there must be as many texts as were written: each key, and what
         # stands at station, kind and time.
@@ -116,11 +116,12 @@ class JsonV1:
         measured_ns = self._instants.get(text)
         if measured_ns is None and (measured_ns := self._new_instant(text)) is None:
             return False
-        places = self._layouts.get((station, kind, tuple(values)))
-        if places is None and (places := self._new_layout(station, kind, tuple(values), columns)) is None:
+        layout = (topic, message.station, message.kind, *values)
+        places = self._layouts.get(layout)
+        if places is None and (places := self._new_layout(layout, columns)) is None:
             return False
-        numbers = list(values.values())
-        columns.extend(places, measured_ns, _known(numbers) if None in numbers else numbers, None)  # type: ignore[arg-type]  # no None is left
+        numbers = _known(values.values()) if NULL in payload else list(values.values())
+        columns.extend(places, measured_ns, numbers, None)  # type: ignore[arg-type]  # no None is left
         return True
 
     def _spoken_for(self, topic: str) -> tuple[str, str] | None:
@@ -142,13 +143,17 @@ class JsonV1:
         self._instants[text] = measured_ns
         return measured_ns
 
-    def _new_layout(self, station: str, kind: str, codes: tuple[str, ...], columns: Columns) -> list[int] | None:
+    def _new_layout(self, layout: tuple[str, ...], columns: Columns) -> "array[int] | None":
+        topic, station, kind, *codes = layout
+        if self._spoken_for(topic) not in {None, (station, kind)} or len(codes) > self._bounds.most_values:
+            return None
         if kind not in KINDS or not STATION.fullmatch(station) or not all(map(CODE.fullmatch, codes)):
             return None
         if len(self._layouts) >= MOST_CACHED:
             self._layouts.clear()
-        places = [columns.place(SeriesKey(station, code, KINDS[kind])) for code in codes]
-        self._layouts[station, kind, codes] = places
+        # An array, because columns take it in one go.
+        places = array("q", [columns.place(SeriesKey(station, code, KINDS[kind])) for code in codes])
+        self._layouts[layout] = places
         return places
 
     # The careful way.
@@ -349,5 +354,5 @@ def _integer(content: Any) -> int:
     return -1
 
 
-def _known(numbers: list[float | None]) -> list[float]:
+def _known(numbers: Iterable[float | None]) -> list[float]:
     return [nan if number is None else number for number in numbers]
