@@ -175,8 +175,9 @@ class Fleet:
 
     def _noise(self, station: _Station) -> Sent:
         self._made += 1
+        topics = (f"jianwei/v1/{station.name}/minute", f"jianwei/v1/{station.name}/minute", "other/things")
         payload = self.world.dice.choice((b"\xff\xfe", b'{"station":', b"[]")) + b" " + str(self._made).encode()
-        sent = self.sent[payload] = Sent(f"jianwei/v1/{station.name}/minute", payload, {}, bad=1)
+        sent = self.sent[payload] = Sent(self.world.dice.choice(topics), payload, {}, bad=1)
         return sent
 
 

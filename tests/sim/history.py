@@ -74,6 +74,7 @@ class _History:
                 self.world.now_s += RESTART_S
         assert self._process is not None
         self._process.stop()
+        assert not self._process.ailing(), f"everything is well, and they say: {self._process.ailing()}"
         self.close()
         self._witness.judge()
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import sqlalchemy as sa
@@ -20,8 +20,11 @@ from ingest.journal import SqliteJournal
 from ingest.message import Block, Busy, Entry, JournalUnavailable, Problem, Refused, Stored
 from ingest.quarantine import Quarantine, QuarantineUnavailable
 from ingest.stores.sqlite import SqliteStore
-from rules.readings import Judged, SeriesKey, Transition
-from tests.sim.world import Fault, World
+from rules.engine import Engine
+from rules.readings import Batch, Judged, Outcome, SeriesKey, Transition
+from rules.snapshots import SnapshotUnreadable
+from rules.watches import Watchlist
+from tests.sim.world import Fault, Mistake, World
 
 STATION_REFUSED, PARAMETER_REFUSED = "S2", "p1"  # by a store that refuses something for good
 CHANNEL = "duty"
@@ -132,6 +135,29 @@ class WorldQuarantine(Quarantine):
     def keep(self, problems: Sequence[Problem]) -> None:
         with self._world.trouble(Fault.QUARANTINE_LOCKED, None, QuarantineUnavailable, "quarantine"):
             super().keep(problems)
+
+
+class WorldEngine(Engine):
+    """Breaks off in the middle, when the readings are judged and nobody has the result."""
+
+    world: World
+
+    def evaluate(self, batch: Batch, *, explain: bool = False) -> Outcome:
+        outcome = super().evaluate(batch, explain=explain)
+        if self.world.strikes(Fault.JUDGING_FAILS):
+            raise Mistake("simulated")
+        return outcome
+
+    @classmethod
+    def begun(cls, world: World, watchlist: Watchlist, snapshot: bytes | None) -> Self:
+        """From a snapshot, which may be unreadable, or from nothing."""
+        if snapshot is not None and world.strikes(Fault.SNAPSHOT_UNREADABLE):
+            world.tell("world", "the snapshot is unreadable")
+            raise SnapshotUnreadable("simulated")
+        engine = cls(watchlist) if snapshot is None else cls.restore(snapshot, watchlist)
+        world.struck["began from a snapshot"] += snapshot is not None
+        engine.world = world
+        return engine
 
 
 class Receiver:

@@ -15,11 +15,10 @@ from ingest.recorder import Recorder
 from ingest.records import CatchUp, PartFailed
 from ingest.segments import day_of
 from ingest.uploader import Uploader
-from rules.engine import Engine
 from rules.watches import Watchlist
 from tests.sim.broker import Broker, BrokerSource
-from tests.sim.parts import CHANNEL, Receiver, WorldJournal, WorldLedger, WorldQuarantine, WorldStore
-from tests.sim.world import Fault, World
+from tests.sim.parts import CHANNEL, Receiver, WorldEngine, WorldJournal, WorldLedger, WorldQuarantine, WorldStore
+from tests.sim.world import Fault, Mistake, World
 
 TICK_S = 1.0
 MOST_ROWS = 20
@@ -28,7 +27,7 @@ FAILURE_PAUSE_S = 1.0
 MOST_STEPS_TO_STOP = 200
 PATIENCE = Patience(first_s=0.3, most_s=3.0, idle_s=0.7)
 # What a part may let out of its step while the world is in trouble; anything else is a mistake.
-TROUBLE = (OSError, sqlite3.OperationalError)
+TROUBLE = (OSError, sqlite3.OperationalError, Mistake)
 
 
 class Unforeseen(AssertionError):
@@ -58,8 +57,9 @@ class Loop:
 
 
 def chooser() -> Choose:
+    """The topics of stations are JSON; no format knows the others."""
     a_format = JsonV1()
-    return lambda _source, _topic: a_format
+    return lambda _source, topic: a_format if topic.startswith("jianwei/") else None
 
 
 class Process:
@@ -86,7 +86,7 @@ class Process:
         self.uploader = Uploader(self.store, self.quarantine, self._emit, most_rows=MOST_ROWS, dice=dice.random)
         self.worker = makes.worker(
             self.journal,
-            lambda snapshot: self._engine(snapshot, watchlist),
+            lambda snapshot: WorldEngine.begun(world, watchlist, snapshot),
             chooser,
             self.quarantine,
             self.uploader,
@@ -134,6 +134,17 @@ class Process:
         last = self.journal.last()
         return not self.recorder.held and self.worker.judged >= last and self.uploader.stored >= last
 
+    def ailing(self) -> dict[str, str]:
+        """Who says that it is not well, and why."""
+        now_ns = self._world.clock()
+        parts = {
+            "recorder": self.recorder.health,
+            "worker": self.worker.health,
+            "uploader": self.uploader.health,
+            "store": self.store.health,
+        }
+        return {name: why for name, health in parts.items() if (why := health(now_ns).why)}
+
     def call(self, loop: Loop) -> None:
         """One step of one part, as its loop does it."""
         before = self._seen()
@@ -146,7 +157,7 @@ class Process:
             answer = FAILURE_PAUSE_S
         after = self._seen()
         if before != after:
-            self._world.tell(loop.name, after)
+            self._world.tell(loop.name, "written {} held {} judged {} offered {} stored {} waiting {}".format(*after))
         loop.due_s = self._world.now_s + (0.0 if answer is True else loop.idle_s if answer is False else answer)
 
     def stop(self) -> None:
@@ -165,12 +176,6 @@ class Process:
         """Lets go of the files. After a kill they are not those of the next life."""
         with suppress(sqlite3.Error, OSError):
             self._exits.close()
-
-    def _engine(self, snapshot: bytes | None, watchlist: Watchlist) -> Engine:
-        if snapshot is None:
-            return Engine(watchlist)
-        self._world.struck["began from a snapshot"] += 1
-        return Engine.restore(snapshot, watchlist)
 
     def _drain(self, step: Callable[[], float]) -> None:
         with suppress(*TROUBLE):
@@ -191,15 +196,15 @@ class Process:
     def _wake_worker(self) -> None:
         self._judging.due_s = self._world.now_s
 
-    def _seen(self) -> str:
-        return (
-            f"written {self.recorder.messages} held {self.recorder.held} judged {self.worker.judged} "
-            f"offered {self.uploader.offered} stored {self.uploader.stored} waiting {self.uploader.waiting}"
-        )
+    def _seen(self) -> tuple[int, ...]:
+        recorder, worker, uploader = self.recorder, self.worker, self.uploader
+        return recorder.messages, recorder.held, worker.judged, uploader.offered, uploader.stored, uploader.waiting
 
     def _emit(self, record: object) -> None:
         if isinstance(record, CatchUp):
             self._world.struck["caught up" if record.done else "fell behind"] += 1
             self._world.tell("worker", f"makes rows again: {record.from_entry} to {record.to_entry}, {record.done}")
-        if isinstance(record, PartFailed | NoticeDead):
+        elif isinstance(record, PartFailed) and self._world.expects(Fault.SNAPSHOT_UNREADABLE):
+            self._world.tell("worker", record.error)
+        elif isinstance(record, PartFailed | NoticeDead):
             raise Unforeseen(str(record))

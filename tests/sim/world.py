@@ -24,6 +24,10 @@ class Killed(BaseException):
     """The process is gone: no code of it runs any more, and the disk stays as it was at that moment."""
 
 
+class Mistake(Exception):
+    """A mistake in the code, as far as the other parts can tell."""
+
+
 class Fault(StrEnum):
     """One kind of thing that goes wrong."""
 
@@ -41,6 +45,8 @@ class Fault(StrEnum):
     LEDGER_LOCKED = "ledger locked"
     LEDGER_UNSURE = "ledger unsure"
     QUARANTINE_LOCKED = "quarantine locked"
+    JUDGING_FAILS = "judging fails"  # by a mistake in the code: the worker begins again from its snapshot
+    SNAPSHOT_UNREADABLE = "snapshot unreadable"
     CHANNEL_DOWN = "channel down"
     CHANNEL_UNSURE = "channel unsure"  # the receiver has the notice, and the sender an error
     CLOCK_BACK = "clock back"
@@ -82,6 +88,8 @@ MANNERS = {
     Fault.LEDGER_LOCKED: Manner(3, 8.0, 0.1, 1.0),
     Fault.LEDGER_UNSURE: Manner(3, 8.0, 0.1, 0.5),
     Fault.QUARANTINE_LOCKED: Manner(2, 8.0, 0.2, 1.0),
+    Fault.JUDGING_FAILS: Manner(2, 8.0, 0.1, 0.6),
+    Fault.SNAPSHOT_UNREADABLE: Manner(1, ALWAYS_S, 0.1, 0.5),
     Fault.CHANNEL_DOWN: Manner(3, 8.0, 0.1, 1.0),
     Fault.CHANNEL_UNSURE: Manner(3, 10.0, 0.1, 0.5),
     Fault.CLOCK_BACK: Manner(1, ALWAYS_S, 0.001, 0.004),
@@ -125,6 +133,9 @@ class World:
         self._set_back_ns = 0
         self._older_ledger: dict[str, bytes] = {}
         self.spells = {fault: self._spells(manner, on=fault in faults) for fault, manner in MANNERS.items()}
+        if self.expects(Fault.POWER) or self.expects(Fault.SNAPSHOT_UNREADABLE):
+            # Retention leaves days to the journal, which here it has not: what an older snapshot needs would be gone.
+            self.spells[Fault.RETENTION] = []
 
     def _spells(self, manner: Manner, *, on: bool) -> list[Spell]:
         """None for about half of all faults, so that each can hide no other."""
