@@ -1,6 +1,7 @@
 """Where simulated messages can go: a broker, or a file of lines."""
 
 import json
+import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -52,12 +53,24 @@ def open_target(where: str) -> Target:
     """mqtt://[user:password@]host[:port], or the path of a file to write. Raises ValueError or OSError."""
     parts = urlsplit(where)
     if parts.scheme == "mqtt":
-        host, port = _address(parts)
-        username, password = (unquote(text) if text else None for text in (parts.username, parts.password))
-        return Publisher(host, port, username=username, password=password)
+        return open_broker(where)
     if parts.scheme not in {"", "file"}:
         raise ValueError(f"{parts.scheme}:// is neither mqtt:// nor a file")
     return LinesFile(Path(parts.path if parts.scheme else where))
+
+
+def open_broker(where: str, *, client: str = "jianwei-simulator", patience_s: float = 30.0) -> Publisher:
+    """mqtt://[user:password@]host[:port]. Raises ValueError.
+
+    Every process is a client of its own: a broker ends the connection of one when another comes with its name.
+    """
+    parts = urlsplit(where)
+    if parts.scheme != "mqtt":
+        raise ValueError("a broker's address begins with mqtt://")
+    host, port = _address(parts)
+    username, password = (unquote(text) if text else None for text in (parts.username, parts.password))
+    client_id = f"{client}-{os.getpid()}"
+    return Publisher(host, port, client_id=client_id, username=username, password=password, patience_s=patience_s)
 
 
 def _address(parts: SplitResult) -> tuple[str, int]:

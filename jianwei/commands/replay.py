@@ -18,9 +18,10 @@ from jianwei.tables import into_units_of, map_for, named, tell_problems
 from jianwei.terminal import CONFIG, NOT_WELL, ConfigOption, JsonOption, complain, err, fail, out, print_json, refuse
 from rules.index import Catalogue
 from simulators.publish import BrokerRefusedError, BrokerUnreachableError, Publisher
-from simulators.targets import open_target
+from simulators.targets import open_broker
 
 REDRAWN_EVERY = 200  # messages
+PATIENCE_S = 10.0  # with a broker that does not answer
 
 
 def replay(
@@ -54,19 +55,14 @@ def replay(
         jianwei replay a.csv b.csv --map map.yaml --speed 3600
     """
     pace = _pace(speed)
-    target = to or _embedded_broker(config)
-    if not target.startswith("mqtt://"):
-        refuse("--to: say mqtt://[user:password@]host[:port]")
+    try:
+        publisher = open_broker(to or _embedded_broker(config), client="jianwei-replay", patience_s=PATIENCE_S)
+    except ValueError as error:
+        refuse(f"--to: {error}")
     catalogue = read_catalogue()
     if station_type is not None and station_type not in catalogue.station_types:
         refuse(f"there is no station type {station_type}; there are {', '.join(sorted(catalogue.station_types))}")
     maps = {file: _map(file, map_file, station, catalogue) for file in files}
-    try:
-        publisher = open_target(target)
-    except ValueError as error:
-        refuse(f"--to: {error}")
-    if not isinstance(publisher, Publisher):
-        refuse(f"--to {target}: messages can be replayed to a broker only")
     account = Replay()
     began_s = time.monotonic()
     with publisher:
