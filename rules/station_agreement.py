@@ -19,6 +19,8 @@ def station_problems(station: Station, names: Names) -> Iterator[tuple[str, str]
         yield problem.path, problem.what
     for number, bound in enumerate(station.permit):
         place = f".permit[{number}]"
+        if bound.valid_from and bound.valid_to and bound.valid_from > bound.valid_to:
+            yield f"{place}.valid_to", "ends before it begins"
         if what := names.parameter_problem(bound.parameter):
             yield f"{place}.parameter", what
         elif bound.parameter in catalogue.parameters:
