@@ -63,12 +63,12 @@ def packed(rows: Judged, at: Int64s, series: Int64s, feeds: Int64s) -> list[Row]
 def laid_over(old: bytes, new: bytes) -> bytes:
     """The body that comes of writing `new` where `old` is: each reading replaces the one of its series.
 
-    But a late one whose value is already there changes nothing.
+    But a late one whose value and flag are already there changes nothing.
     """
     readings = {reading.series: reading for reading in unpacked(old)}
     for reading in unpacked(new):
         known = readings.get(reading.series)
-        if known is None or not reading.late or not _equal(known.value, reading.value):
+        if known is None or not (reading.late and _says_the_same(known, reading)):
             readings[reading.series] = reading
     return b"".join(_record.pack(*readings[series]) for series in sorted(readings))
 
@@ -85,6 +85,7 @@ def _changes(column: Int64s) -> Bools:
     return changes
 
 
-def _equal(one: float, other: float) -> bool:
+def _says_the_same(one: Reading, other: Reading) -> bool:
     """Missing equals missing."""
-    return one == other or (one != one and other != other)  # noqa: PLR0124  # only nan differs from itself
+    missing = one.value != one.value and other.value != other.value  # only nan differs from itself
+    return one.flag == other.flag and (missing or one.value == other.value)

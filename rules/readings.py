@@ -126,8 +126,8 @@ class Judged:
     All columns have length n; no (series, time) twice unless the later row shall replace the earlier one.
 
     `raised` has bit `CHECKS[name].bit` set for each check that said SUSPECT or FAIL.
-    `late` rows are older than the newest of their series: a store that holds the same value at that key already
-    keeps its own verdict (it was judged in order), otherwise it takes the row.
+    `late` rows are older than the newest of their series: a store that holds the same value and equipment flag at that
+    key already keeps its own verdict (it was judged in order), otherwise it takes the row.
     """
 
     series: Int64s

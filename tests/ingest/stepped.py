@@ -77,10 +77,10 @@ class MemoryStore:
                 refused.append(row)
                 continue
             name = (*of, int(rows.measured_ns[row]))
-            value = repr(float(rows.value[row]))
+            said = repr(float(rows.value[row])), int(rows.flag[row])
             known = self.rows.get(name)
-            if not (rows.late[row] and known and known[0] == value):
-                self.rows[name] = (value, int(rows.flag[row]), int(rows.verdict[row]), int(rows.raised[row]))
+            if not (rows.late[row] and known and known[:2] == said):
+                self.rows[name] = (*said, int(rows.verdict[row]), int(rows.raised[row]))
         return Refused(refused, ["no such station"] * len(refused)) if refused else Stored()
 
     def read(

@@ -90,7 +90,13 @@ def watch(
 def limit(
     low: float = -np.inf, high: float = np.inf, from_s: int = 0, until_s: int = 10**10, **more: Any
 ) -> LimitInForce:
-    told: dict[str, Any] = {"limit_id": f"L{low}-{high}", "standard": "GB 0", "edition": "1", "clause": "4", "mark": "C"}
+    told: dict[str, Any] = {
+        "limit_id": f"L{low}-{high}",
+        "standard": "GB 0",
+        "edition": "1",
+        "clause": "4",
+        "mark": "C",
+    }
     told |= {"authority": "general", "unit": "mg/L", "has_multiple": True}
     days = {
         "valid_from_ns": from_s * SECOND_NS,
@@ -125,7 +131,7 @@ def minutely(
 
 
 class Folded:
-    """A store: one row a key, the last one wins; a late row whose value is there changes nothing."""
+    """A store: one row a key, the last one wins; a late row whose value and flag are there changes nothing."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[int, int], tuple[float, int, int, int]] = {}
@@ -137,12 +143,13 @@ class Folded:
             name = int(judged.series[at]), int(judged.measured_ns[at])
             value = float(judged.value[at])
             known = self.rows.get(name)
-            if known and judged.late[at] and repr(known[0]) == repr(value):
+            flag = int(judged.flag[at])
+            same = known is not None and (repr(known[0]), known[1]) == (repr(value), flag)
+            if same and judged.late[at]:
                 continue
-            self.rows[name] = (value, int(judged.flag[at]), int(judged.verdict[at]), int(judged.raised[at]))
+            self.rows[name] = (value, flag, int(judged.verdict[at]), int(judged.raised[at]))
             said = {rule: int(words[at]) for rule, words in outcome.words.items() if words[at]}
-            amended = known is not None and repr(known[0]) == repr(value) and not judged.late[at]
-            self.words[name] = (self.words.get(name, {}) if amended else {}) | said
+            self.words[name] = (self.words.get(name, {}) if same else {}) | said
 
     def plain(self) -> dict[tuple[int, int], tuple[str, int, int, int]]:
         """Rows with values as text, so that nan equals nan."""

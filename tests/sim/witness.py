@@ -200,10 +200,10 @@ def _folded(rows: Judged, keys: Sequence[SeriesKey]) -> dict[Key, Row]:
     for at in range(len(rows)):
         key = keys[int(rows.series[at])]
         name = (key.station, key.parameter, int(rows.measured_ns[at]))
-        value = repr(float(rows.value[at]))
-        if rows.late[at] and name in kept and kept[name][0] == value:
+        said = repr(float(rows.value[at])), int(rows.flag[at])
+        if rows.late[at] and name in kept and kept[name][:2] == said:
             continue
-        kept[name] = (value, int(rows.flag[at]), int(rows.verdict[at]), int(rows.raised[at]))
+        kept[name] = (*said, int(rows.verdict[at]), int(rows.raised[at]))
     return kept
 
 
