@@ -14,7 +14,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from rules.readings import Float64s, UInt8s
+from rules.readings import Float64s, Int64s, UInt8s
 from rules.state import FAIL, GOOD, IMPOSSIBLE, IN_ORDER, SUSPECT, Int32s, Moved, Records, compiled
 from rules.watches import Persistence, Watch
 
@@ -186,6 +186,8 @@ def take(pool: Records, free: Int32s, row: int, since_ns: int) -> int:
     episode["bad"] = NO_BITS
     episode["good"] = NO_BITS
     episode["since_ns"] = since_ns
+    episode["good_since_ns"] = 0  # as in a new record: equal memories give equal snapshots
+    episode["edition"] = 0
     episode["level"] = 0
     episode["open"] = 0
     return at  # type: ignore[no-any-return]  # numpy integers count as ints here
@@ -218,6 +220,7 @@ def move(
     active: Int32s,
     manner_of: Int32s,
     manners: Records,
+    ended: Int64s,
     pool: Records,
     free: Int32s,
     events: Records,
@@ -225,8 +228,10 @@ def move(
 ) -> int:
     """Moves the episodes of one check over a batch; returns how many events it wrote.
 
-    `active[row]`: its record in `pool`, -1 for none. The pool must have a free record for every raised word, and
-    `events` and `copies` room for two events a raised word and one for each record in use.
+    `active[row]`: its record in `pool`, -1 for none. `ended[row]`: no episode of the row begins before this, so that no
+    two have the same start, whatever order series of a station or a wrong clock come in. The pool must have a free
+    record for every raised word, and `events` and `copies` room for two events a raised word and one for each record
+    in use.
     """
     found = 0
     for slot in range(place.shape[0]):
@@ -253,7 +258,7 @@ def move(
             elif moved == BY_TICK:
                 at_ns, since_ns = reading["received_ns"], reading["prior_ns"]
             if active[row] < 0:
-                active[row] = take(pool, free, row, since_ns)
+                active[row] = take(pool, free, row, max(since_ns, ended[row]))
             episode = pool[active[row]]
             at_ns = max(at_ns, episode["since_ns"])  # series of one station need not come in the order of time
             remember(episode, level, outside, point)
@@ -265,6 +270,7 @@ def move(
                 copies[found] = episode
                 found += 1
             if what in (CLEARED, FORGOTTEN):
+                ended[row] = max(at_ns, episode["since_ns"] + 1)
                 release(pool, free, active[row])
                 active[row] = -1
     return found

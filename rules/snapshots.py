@@ -48,6 +48,7 @@ class TableContent(msgspec.Struct, array_like=True):
     subject: Column
     state: Columns
     ring: Column
+    ended: Column
     episodes: Columns
 
 
@@ -139,6 +140,7 @@ def _table_content(roster: Roster, table: Table) -> TableContent:
         subject=_column(table.subject[: table.size]),
         state=_columns(table.state[: table.size], without=("told",)),
         ring=_column(table.ring[: table.ring_size]),
+        ended=_column(table.ended[: table.size]),
         episodes=_columns(running[np.argsort(running["row"])]),
     )
 
@@ -153,6 +155,7 @@ def _restore_table(
     if table:
         learnt = {name: column for name, column in saved.state.items() if name not in PLACED}
         _fill(table.state, heirs[before], learnt, before)
+        table.ended[heirs[before]] = _array(saved.ended)[before]
         if table.ring_size and saved.ring.shape[0]:
             _refill_rings(table, heirs, before, saved)
     episodes: Records = np.zeros(saved.episodes["row"].shape[0], EPISODE)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from rules.checks import CheckSpec
 from rules.episodes import EPISODE, EVENT, describe, manner_key, move
-from rules.readings import Float64s, UInt8s
-from rules.state import Int32s, Records
+from rules.readings import Float64s, Int64s, UInt8s
+from rules.state import FAR_PAST_NS, Int32s, Records
 from rules.watches import Watch
 
 T = TypeVar("T", bound=np.generic)
@@ -62,6 +62,7 @@ class Table:
         self.subject: Int32s = np.zeros(8, dtype=np.int32)
         self.manner: Int32s = np.zeros(8, dtype=np.int32)
         self.active: Int32s = np.full(8, NOBODY, dtype=np.int32)
+        self.ended: Int64s = np.full(8, FAR_PAST_NS, dtype=np.int64)
         self.pool: Records = np.zeros(0, EPISODE)
         self.free: Int32s = np.zeros(1, dtype=np.int32)
         self._make_room_for_episodes(16)
@@ -92,6 +93,7 @@ class Table:
             self.subject = grown(self.subject, self.size)
             self.manner = grown(self.manner, self.size)
             self.active = grown(self.active, self.size, NOBODY)
+            self.ended = grown(self.ended, self.size, FAR_PAST_NS)
         self.state["told"][row] = told
         self.manner[row] = manner
         self.subject[row] = subject
@@ -124,7 +126,7 @@ class Table:
         room = 2 * raised + running
         self.events, self.copies = grown(self.events, room), grown(self.copies, room)
         moved = int(self.spec.moved)
-        state = (self.active, self.manner, manners, self.pool, self.free)
+        state = (self.active, self.manner, manners, self.ended, self.pool, self.free)
         return move(moved, readings, place, words, excess, *state, self.events, self.copies)
 
     def run(self, row: int, episode: np.void) -> None:
