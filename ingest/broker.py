@@ -20,8 +20,10 @@ START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
 PORT_ATTEMPTS = 5
 HOST = "127.0.0.1"
-# Unacknowledged messages for each session. More makes a `#` subscription fail, because NATS counts it twice.
+# Unacknowledged messages of a topic filter. NATS counts a filter that ends in `#` twice, and refuses a subscription with
+# which a session could have more of them than MQTT has packet ids.
 MOST_UNACKNOWLEDGED = 20_000
+PACKET_IDS = 65_535
 # NATS sends what was not acknowledged in this time again, also on a living connection; and only then, not at once after
 # a reconnect. A source that stays away for RESEND_AFTER_S before it comes back gets everything in order.
 ACK_WAIT_S = 1
@@ -38,13 +40,16 @@ class EmbeddedBroker:
 
     `port` 0 takes a free one; it stays the same when the broker is started again. `settings` are laid over ours, in
     the words of the NATS configuration: `{"mqtt": {"tls": {...}}}` adds to what we say about MQTT. Use it as a context
-    manager, or call `start` and `stop`. Not for several threads at once. An MQTT source that reads from it wants
-    `resend_after_s = RESEND_AFTER_S`.
+    manager, or call `start` and `stop`. `filters`: how many topic filters a session may have. Not for several threads
+    at once. An MQTT source that reads from it wants `resend_after_s = RESEND_AFTER_S`.
     """
 
-    def __init__(self, folder: Path, port: int = 0, *, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, port: int = 0, *, filters: int = 1, settings: Mapping[str, Any] | None = None
+    ) -> None:
         self._folder = folder.absolute()  # the broker works in it
         self._port = port
+        self._most_unacknowledged = min(MOST_UNACKNOWLEDGED, PACKET_IDS // (2 * filters))
         self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -140,7 +145,7 @@ class EmbeddedBroker:
             "mqtt": {
                 "host": HOST,
                 "port": self._port,
-                "max_ack_pending": MOST_UNACKNOWLEDGED,
+                "max_ack_pending": self._most_unacknowledged,
                 "ack_wait": f"{ACK_WAIT_S}s",
             },
         }

@@ -137,7 +137,9 @@ class Runtime:
     def _broker(self, exits: ExitStack) -> EmbeddedBroker | None:
         if not self.settings.broker.enabled:
             return None
-        return exits.enter_context(EmbeddedBroker(self.folder.broker, self.settings.broker.port))
+        settings = self.settings
+        broker = EmbeddedBroker(self.folder.broker, settings.broker.port, filters=len(settings.formats) or 1)
+        return exits.enter_context(broker)
 
     def _source_settings(self) -> list[SourceSettings]:
         """Those of the site, and one for the embedded broker."""
