@@ -19,13 +19,8 @@ SIZE = RECORD.itemsize
 _record = struct.Struct("<dQIBBB")
 
 
-class Row(NamedTuple):
-    """As it lies in the table. `feed` stands for a station and a kind; the slot is a function of the time."""
-
-    slot: int
-    feed: int
-    measured_ns: int
-    body: bytes
+# As it lies in the table: slot, feed, measured_ns, body. A feed is a station and a kind; the slot follows from the time.
+Row = tuple[int, int, int, bytes]
 
 
 class Reading(NamedTuple):
@@ -57,7 +52,7 @@ def packed(rows: Judged, at: Int64s, series: Int64s, feeds: Int64s) -> list[Row]
     bodies = [whole[start:stop] for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
     for twice in np.unique(np.searchsorted(first, np.flatnonzero(~begins & ~_changes(series)), side="right") - 1):
         bodies[twice] = laid_over(b"", bodies[twice])
-    return list(map(Row, slots[first].tolist(), feeds[first].tolist(), measured_ns[first].tolist(), bodies))
+    return list(zip(slots[first].tolist(), feeds[first].tolist(), measured_ns[first].tolist(), bodies, strict=True))
 
 
 def laid_over(old: bytes, new: bytes) -> bytes:
