@@ -93,6 +93,13 @@ def test_a_case_that_expects_something_else_fails_and_says_what(old: str, new: s
     assert result.problems == [f"{way}: {line}" for way in ("one by one", "all at once") for line in told]
 
 
+def test_a_case_that_the_engine_refuses_fails_with_its_reason() -> None:
+    every_second = CATALOGUE.cases["flat_line_water"][0].model_copy(update={"every": "1s"})
+    result = run_case(CATALOGUE, "flat_line_water", every_second)
+    assert not result.passed
+    assert result.problems == ["flat_line_water: flat_line would need 43201 readings; 256 are kept"]
+
+
 def test_what_other_rules_find_is_not_compared() -> None:
     """At pH 3 the standard and the range both speak; a case of one hears nothing of the other."""
     text = TWO_HOURS_OVER[: TWO_HOURS_OVER.index("      - ")].replace('"w21003": "0.5 1.1 2.1 0.5"', '"w01001": "7 3"')
