@@ -62,11 +62,7 @@ class Quarantine:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = Lock()
         try:
-            self._connection = sqlite3.connect(
-                path, timeout=WAIT_FOR_LOCK_S, isolation_level=None, check_same_thread=False
-            )
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute(TABLE)
+            self._connection = _open(path)
         except sqlite3.Error as error:
             raise QuarantineUnavailable(f"the quarantine {path.name} cannot be opened: {error}") from error
 
@@ -129,6 +125,17 @@ class Quarantine:
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=WAIT_FOR_LOCK_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(TABLE)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _text(text: str) -> str:
