@@ -48,6 +48,7 @@ from rules.index import Catalogue
 from rules.schema import Station
 
 DRAIN_S = 10.0  # a stop waits at most so long for what is on its way; the journal has the rest
+START_S = 10.0  # a start waits at most so long for the embedded broker; its health says what is wrong
 EMBEDDED = "embedded"
 
 
@@ -210,8 +211,16 @@ class Runtime:
             exits.callback(source.stop)
         self._recording.start()
         exits.callback(self._end_recording)
+        if self.broker is not None:
+            self._await_own_broker()
         gc.collect()
         gc.freeze()  # what lives as long as the program need not be looked at again
+
+    def _await_own_broker(self) -> None:
+        """What a station sends to a new broker before anybody has subscribed is kept for nobody."""
+        end_s = time.monotonic() + START_S
+        while not self.sources[-1].health(self._clock()).ok and time.monotonic() < end_s:
+            time.sleep(0.005)
 
     def _record(self) -> bool:
         worked = self.recorder.step()
