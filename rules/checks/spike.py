@@ -47,6 +47,8 @@ def height(before: float, x: float, after: float, differential: int) -> float:
     if not differential:
         return abs(x - (before + after) / 2)
     rise, fall = x - before, after - x
+    if np.isnan(rise) or np.isnan(fall):
+        return np.nan
     return 0.0 if rise * fall >= 0 else min(abs(rise), abs(fall))
 
 

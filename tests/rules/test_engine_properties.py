@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from rules.engine import Engine
 from rules.readings import Transition
+from rules.scratch import CHUNK
 from rules.watches import Persistence
+from tests.rules.fixed_history import moves as fixed_moves
 from tests.rules.histories import (
     CUTS,
     FEEDS,
@@ -159,3 +161,13 @@ def test_stopping_and_going_on_from_a_snapshot_leaves_no_trace(
     assert before.counts + after.counts == whole.counts
     assert other.snapshot() == one.snapshot()
     assert repr(other.open_episodes()) == repr(one.open_episodes())
+
+
+def test_a_batch_longer_than_the_desk_is_judged_like_short_ones() -> None:
+    rows = [step for step in history(fixed_moves(3 * CHUNK)) if not isinstance(step, int)]
+    assert len(rows) > 2 * CHUNK
+
+    whole = play(watching(watches(AT_ONCE)), rows)
+
+    for length in (1000, CHUNK + 1):
+        assert play(watching(watches(AT_ONCE)), rows, range(0, len(rows), length)).plain() == whole.plain()
