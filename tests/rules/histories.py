@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rules.engine import Engine
 from rules.readings import SECOND_NS, Counts, EquipmentFlag, Kind, Level, SeriesKey, Transition
 from rules.watches import Escalation, Persistence, Watch
-from tests.rules.watching import MINUTE_NS, START_NS, Folded, Handmade, Row, batch, limit, watch
+from tests.rules.watching import MINUTE_NS, START_NS, START_S, Folded, Handmade, Row, batch, limit, watch
 
 Step = Row | int  # a reading, or a tick at that time of the received clock
 Move = tuple[int, str, float, int, int]  # series, deed, value, flag, pause in seconds
@@ -54,7 +54,7 @@ CUTS = st.frozensets(st.integers(0, LONGEST))
 
 def of_series(key: SeriesKey, edition: int = 1) -> list[Watch]:
     """Watches of every check on one series, some twice."""
-    limits = [limit(0, 4, 0, START_NS // SECOND_NS + 600), limit(3, 8, START_NS // SECOND_NS + 900)]
+    limits = [limit(0, 4, 0, START_S + 600), limit(3, 8, START_S + 900)]
     steps = [Escalation(1.5, Level.ORANGE), Escalation(2.0, Level.RED)]
     flat = {"suspect_after_s": 60, "fail_after_s": 180, "tolerance": 0.5}
     return [

@@ -21,7 +21,8 @@ from rules.readings import (
 from rules.watches import Escalation, Persistence, Subject, Watch
 
 MINUTE_NS = 60 * SECOND_NS
-START_NS = 1_750_000_000 * SECOND_NS
+START_S = 1_750_000_000
+START_NS = START_S * SECOND_NS
 Row = tuple[int, int, int, float, int, int]  # series, measured, received, value, flag, position
 
 
