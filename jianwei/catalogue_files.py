@@ -17,8 +17,12 @@ def read_catalogue() -> Catalogue:
 
 
 def read_stations(paths: Sequence[Path], catalogue: Catalogue) -> dict[str, Station]:
-    """Stations by id. Raises OSError for a file that cannot be read, CatalogueProblems for what it says."""
-    return load_stations({str(path): path.read_text(encoding="utf-8") for path in paths}, catalogue)
+    """Stations by id. Raises OSError for a file that cannot be read, CatalogueProblems for what it says.
+
+    Bytes that are no UTF-8 (an old table saved as GBK) are among the problems, with their line.
+    """
+    texts = {str(path): path.read_text(encoding="utf-8", errors="surrogateescape") for path in paths}
+    return load_stations(texts, catalogue)
 
 
 def _texts(folder: Traversable, prefix: str) -> dict[str, str]:

@@ -52,7 +52,10 @@ def parse(text: str) -> Any:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise YamlError(f"{where}{error.problem or error.context}") from None
-    except (yaml.YAMLError, UnicodeEncodeError) as error:  # characters that YAML does not know
+    except UnicodeEncodeError as error:  # the halves of characters with which Python tells bytes that are no UTF-8
+        line = text.count("\n", 0, error.start) + 1
+        raise YamlError(f"line {line}: this is not UTF-8; save the file as UTF-8") from None
+    except yaml.YAMLError as error:  # characters that YAML does not know
         raise YamlError(str(error)) from None
 
 

@@ -45,3 +45,21 @@ def test_problems_name_the_file_as_the_settings_do(tmp_path: Path) -> None:
 def test_a_register_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_stations([tmp_path / "none.yaml"], CATALOGUE)
+
+
+def test_a_register_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
+    one = register(tmp_path / "one.yaml", ("A", "city_air"))
+    one.write_bytes(one.read_text(encoding="utf-8").replace("站", "监测站").encode("gbk"))
+    other = register(tmp_path / "other.yaml", ("B", "moon_base"))
+    with pytest.raises(CatalogueProblems) as found:
+        read_stations([one, other], CATALOGUE)
+    assert [(problem.file, problem.what) for problem in found.value.problems] == [
+        (str(one), "line 2: this is not UTF-8; save the file as UTF-8"),
+        (str(other), "there is no station type moon_base"),
+    ]
+
+
+def test_a_register_with_the_mark_that_editors_put_before_utf_8_is_read(tmp_path: Path) -> None:
+    one = register(tmp_path / "one.yaml", ("A", "city_air"))
+    one.write_text(one.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert read_stations([one], CATALOGUE).keys() == {"A"}

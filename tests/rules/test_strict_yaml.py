@@ -36,7 +36,7 @@ from rules.strict_yaml import YamlError, parse
         pytest.param("--- a\n--- b", "line 2, column 1: but found another document", id="two documents"),
         pytest.param("a: [1", "line 2, column 1: did not find", id="a list without an end"),
         pytest.param("a: \x00", "control characters are not allowed", id="a zero byte"),
-        pytest.param("a: \ud800", "surrogates not allowed", id="half a character"),
+        pytest.param("a: 1\nb: \ud800", "line 2: this is not UTF-8", id="half a character"),
         pytest.param("[" * 5000 + "]" * 5000, "exceeded maximum nesting depth", id="lists without measure"),
         pytest.param("a: &x\n  *x", "", id="a value that is itself"),
     ],
