@@ -12,7 +12,7 @@ from ingest.message import Block, Health, Taken
 from tests.sim.fleet import Sent
 from tests.sim.world import Fault, World
 
-NETWORK_IDLE_S = 0.05
+NETWORK_IDLE_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Broker:
     """One session of one subscriber.
 
     `keeps_numbers`: a message keeps its packet number over a reconnect, or not. A broker that sends again on a living
-    connection may see an acknowledgement cross with that, so it counts numbers on; others give the lowest free one.
+    connection may see an acknowledgement cross with that, so it counts numbers on; others give a low one that is free.
     `acknowledged` is told of every message that is let go.
     """
 
@@ -38,7 +38,7 @@ class Broker:
     receive_maximum: int
     keeps_numbers: bool
     connection: int = 0
-    _counted: int = 0
+    _number: int = 1  # the lowest that is given on this connection; where they are counted, the last
     _over: set[int] = field(default_factory=set)  # acknowledged on this connection
     _waiting: deque[Sent] = field(default_factory=deque)
     _again: deque[tuple[int, Sent]] = field(default_factory=deque)  # unacknowledged on an earlier connection
@@ -57,7 +57,7 @@ class Broker:
         self._again.extendleft(reversed(self._flying.items()))
         self._flying = {}
         self._over = set()
-        self._counted = 0
+        self._number = self.world.dice.randint(1, 3)
         self.connection += 1
         return self.connection
 
@@ -93,10 +93,10 @@ class Broker:
 
     def _free_number(self) -> int:
         if self._counts_on:
-            self._counted += 1
-            return self._counted
+            self._number += 1
+            return self._number
         taken = {*self._flying, *(mid for mid, _ in self._again if self.keeps_numbers)}
-        return next(mid for mid in range(1, 65_536) if mid not in taken)
+        return next(mid for mid in range(self._number, 65_536) if mid not in taken)
 
 
 class BrokerSource:

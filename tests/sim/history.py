@@ -91,7 +91,7 @@ class _History:
             if spells
         ]
         lines = self.world.story[-LAST_LINES:]
-        again = f"SEED={self.world.seed} python -m pytest -m sim tests/sim"
+        again = f"SEED={self.world.seed} python -m pytest -m sim tests/sim/test_histories.py"
         return "\n".join([f"seed {self.world.seed}   ({again})", *spells, *lines, f"{type(error).__name__}: {error}"])
 
     def _start(self) -> Process:

@@ -8,7 +8,7 @@ from ingest.recorder import Recorder
 from rules.readings import Judged, SeriesKey, Transition
 from tests.sim.parts import WorldJournal, WorldLedger, WorldStore
 
-LATER = 6  # records
+LATER = 12  # records
 
 
 class AcknowledgesFirst(Recorder):

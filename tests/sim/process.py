@@ -25,7 +25,7 @@ MOST_ROWS = 20
 MOST_HELD = 12  # messages in the window of a source
 FAILURE_PAUSE_S = 1.0
 MOST_STEPS_TO_STOP = 200
-PATIENCE = Patience(first_s=0.3, most_s=3.0, idle_s=0.7)
+PATIENCE = Patience(first_s=0.3, most_s=3.0, idle_s=1.2)
 # What a part may let out of its step while the world is in trouble; anything else is a mistake.
 TROUBLE = (OSError, sqlite3.OperationalError, Mistake)
 
@@ -117,13 +117,13 @@ class Process:
             monotonic=world.monotonic,
             dice=dice,
         )
-        self._judging = Loop("worker", self.worker.step, 0.2)
+        self._judging = Loop("worker", self.worker.step, 0.4)
         self.loops = [
-            *(Loop(source.name, source.network, 0.05) for source in self.sources),
-            Loop("recorder", self._record, 0.05),
+            *(Loop(source.name, source.network, 0.15) for source in self.sources),
+            Loop("recorder", self._record, 0.12),
             self._judging,
-            Loop("uploader", self.uploader.step, 0.2),
-            Loop("delivery", self.delivery.step, 0.7),
+            Loop("uploader", self.uploader.step, 0.4),
+            Loop("delivery", self.delivery.step, 1.2),
         ]
         for loop in self.loops:
             loop.due_s = world.now_s

@@ -38,7 +38,8 @@ class Witness:
     entries: list[Entry] = field(default_factory=list)
     _journaled: set[bytes] = field(default_factory=set)
     _cursor: tuple[int, int] = (0, 0)
-    _lives: tuple[object, int, int] = (None, 0, 0)
+    _lives: tuple[object, int, int, int] = (None, 0, 0, 0)
+    _ticks: int = 0
 
     # While it goes on.
 
@@ -61,11 +62,12 @@ class Witness:
         for source in process.sources:
             assert source.window.held <= MOST_TAKEN, "a source holds too much"
         assert process.recorder.held <= MOST_TAKEN * len(process.sources), "the recorder holds too much"
-        life, judged, stored = self._lives
+        life, judged, stored, ticked_ns = self._lives
         if life is process:
             assert process.worker.judged >= judged, "judged moved back"
             assert process.uploader.stored >= stored, "stored moved back"
-        self._lives = (process, process.worker.judged, process.uploader.stored)
+        self._ticks += process.recorder.ticked_ns != (ticked_ns if life is process else 0)
+        self._lives = (process, process.worker.judged, process.uploader.stored, process.recorder.ticked_ns)
 
     def look_at_disk(self, *, power_failed: bool) -> None:
         """At every start: what the last life left behind."""
@@ -88,6 +90,8 @@ class Witness:
         """Everything that was promised, held against one undisturbed way through the journal."""
         self.read_journal()
         self._judge_messages()
+        ticks = sum(entry.tick for entry in self.entries)
+        assert ticks >= self._ticks, f"time passed {self._ticks} times, the journal has {ticks} ticks"
         found = Lane(Engine(self.watchlist), 0, chooser).judge(self.entries)
         self._judge_store(found)
         self._judge_quarantine(found)

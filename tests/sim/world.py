@@ -74,7 +74,7 @@ class Manner:
 
 ALWAYS_S = 2 * FAULTS_END_S
 MANNERS = {
-    Fault.KILL: Manner(1, ALWAYS_S, 0.001, 0.008),
+    Fault.KILL: Manner(1, ALWAYS_S, 0.002, 0.012),
     Fault.POWER: Manner(1, ALWAYS_S, 0.3, 0.8),
     Fault.STOP: Manner(1, ALWAYS_S, 0.0005, 0.003),
     Fault.CONNECTION: Manner(1, ALWAYS_S, 0.005, 0.05),
@@ -116,7 +116,7 @@ class Spell:
 
 
 class World:
-    """`root`: a folder of its own, where the disks lie. `faults`: those that are on whatever the dice say."""
+    """`root`: a folder of its own, where the disks lie. `faults`: those that come whatever the dice say, and often."""
 
     def __init__(self, seed: int, root: Path, faults: Collection[Fault] = ()) -> None:
         self.seed = seed
@@ -141,7 +141,7 @@ class World:
         """None for about half of all faults, so that each can hide no other."""
         if self.dice.random() < 0.5 and not on:
             return []
-        chance = self.dice.uniform(manner.least_chance, manner.most_chance)
+        chance = manner.most_chance if on else self.dice.uniform(manner.least_chance, manner.most_chance)
         if manner.longest_s == ALWAYS_S:
             return [Spell(0.0, ALWAYS_S, chance)]
         starts = [self.dice.uniform(0.0, FAULTS_END_S) for _ in range(self.dice.randint(1, manner.most_spells))]
