@@ -248,14 +248,11 @@ class Runtime:
 
     def _end_recording(self) -> None:
         """What was taken is written and acknowledged; what was not, stays with the sender."""
-        self._recording.stop(DRAIN_S)
-        _until_done(self.recorder.step)
+        self._end("recorder", self._recording, self.recorder.step)
 
     def _end_judging(self) -> None:
-        self._judging.stop(DRAIN_S)
-        _until_done(self.worker.step)
-        self._uploading.stop(DRAIN_S)
-        _until_done(lambda: self.uploader.step() == 0.0)
+        self._end("worker", self._judging, self.worker.step)
+        self._end("uploader", self._uploading, lambda: self.uploader.step() == 0.0)
         try:
             self.worker.finish()
         except OSError as error:
@@ -267,8 +264,19 @@ class Runtime:
         self._uploading.stop(DRAIN_S)
 
     def _end_telling(self, name: str, loop: Loop) -> None:
-        loop.stop(DRAIN_S)
-        _until_done(lambda: self._deliveries[name].step() == 0.0)
+        self._end(f"delivery:{name}", loop, lambda: self._deliveries[name].step() == 0.0)
+
+    def _end(self, part: str, loop: Loop, step: Callable[[], bool]) -> None:
+        """Ends the thread, then calls the step until it has nothing more to do, each for a bounded time."""
+        if not loop.stop(DRAIN_S):
+            self.telemetry.emit(PartFailed(part, f"still busy after {DRAIN_S:.0f} s: left behind; nothing is lost"))
+            return
+        end_s = time.monotonic() + DRAIN_S
+        try:
+            while time.monotonic() < end_s and step():
+                pass
+        except Exception as error:  # noqa: BLE001  # what one part cannot do must not keep the others from their end
+            self.telemetry.emit(PartFailed(part, repr(error)))
 
 
 def routes_of(settings: Settings) -> list[Route]:
@@ -291,10 +299,3 @@ def placed(settings: ChannelSettings, folder: DataFolder) -> ChannelSettings:
     if isinstance(settings, FileChannelSettings):
         return settings.model_copy(update={"folder": folder.root / settings.folder})
     return settings
-
-
-def _until_done(step: Callable[[], bool]) -> None:
-    """Calls a step until it has nothing more to do, for a bounded time."""
-    end_s = time.monotonic() + DRAIN_S
-    while time.monotonic() < end_s and step():
-        pass

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ingest.journal import JournalDamaged
@@ -62,16 +63,15 @@ class Wellbeing:
         for source in runtime.sources:
             if isinstance(source, MqttSource):
                 meters.packet_age.labels(source.name).set(_age_s(source.heard_ns, now_ns))
-        try:
+        # Where the journal cannot be read gauges stay as they were; the parts that met it have said so.
+        with suppress(OSError, sqlite3.Error, JournalDamaged):
             last, stored = runtime.journal.last(), runtime.uploader.stored
-            waiting = runtime.journal.read(stored, 1) if stored < last else []
+            meters.spool_entries.set(max(0, last - stored))
             meters.spool_bytes.set(runtime.journal.size_bytes())
-        except (OSError, sqlite3.Error, JournalDamaged):
-            return  # the gauges stay as they were; the parts that met it have said so
-        meters.spool_entries.set(max(0, last - stored))
-        meters.spool_oldest.set(_age_s(waiting[0].written_ns, now_ns) if waiting else 0)
-        behind = runtime.worker.judged < last
-        meters.watermark_delay.set(_age_s(runtime.telemetry.newest_received_ns, now_ns) if behind else 0)
+            behind = runtime.worker.judged < last
+            meters.watermark_delay.set(_age_s(runtime.telemetry.newest_received_ns, now_ns) if behind else 0)
+            waiting = runtime.journal.read(stored, 1) if stored < last else []
+            meters.spool_oldest.set(_age_s(waiting[0].written_ns, now_ns) if waiting else 0)
 
 
 def _age_s(then_ns: int, now_ns: int) -> float:

@@ -173,6 +173,22 @@ def test_a_store_that_is_held_is_red_with_words_and_alerts_do_not_wait_for_it(tm
         assert service.ready() == (200, {})
 
 
+def test_a_stop_while_the_store_is_away_leaves_its_rows_to_the_next_start(tmp_path: Path) -> None:
+    with Service(tmp_path) as first:
+        first.publish(told(2, CLEAN))
+        first.took(1)
+        day = next(p for p in (tmp_path / "store").glob("2*.sqlite"))
+        holder = sqlite3.connect(day, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        first.publish(told(1, OVER), told(0, CLEAN))
+        until(lambda: first.runtime.recorder.messages == 3 and first.runtime.worker.judged >= 3)
+    holder.close()
+    assert first.count() == 2
+    with Service(tmp_path) as second:
+        until(lambda: second.runtime.is_idle and second.count() == 6)
+        assert len([e for e in second.runtime.ledger.episodes() if e.rule == "city_air_over"]) == 1
+
+
 def test_when_nothing_flows_it_is_red_with_words(tmp_path: Path) -> None:
     with Service(tmp_path, health=HealthSettings(silent_s=0.5, least_free_mb=0)) as service:
         until(lambda: "flow" in service.ready()[1])
