@@ -26,6 +26,7 @@ from rules.watches import Watchlist
 
 MOST_PROBLEMS = 1_000  # kept; the rest is counted
 LONGEST_INTERVAL_S = 31 * 86_400
+MOST_LAYOUTS = 50_000  # remembered; bad cells make many
 A_GAP = 1.5  # intervals without a row
 
 
@@ -156,6 +157,8 @@ class Judging:
         layout = (row.station, *row.values)
         places = self._places.get(layout)
         if places is None:
+            if len(self._places) >= MOST_LAYOUTS:
+                self._places.clear()
             keys = [SeriesKey(row.station, parameter, self._kind) for parameter in row.values]
             places = self._places[layout] = [self._engine.place(key) for key in keys]
         flags = [int(_flag(row, parameter)) for parameter in row.values] if row.flags else None

@@ -135,6 +135,7 @@ def _told(episode: FoundEpisode, zone: tzinfo) -> Mapping[str, Any]:
         "since": time_text(last.since_ns, zone),
         "until": None if episode.until_ns is None else time_text(episode.until_ns, zone),
         "worst": None if last.worst is None else last.worst.value,
+        "worst_line": None if last.worst is None else last.worst.position,
         "unit": last.unit,
         "multiple": last.multiple,
         "limit": None

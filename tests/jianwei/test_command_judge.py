@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import random
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -181,6 +182,7 @@ def test_an_episode_is_told_with_its_limit_and_where_it_is_written(ask: Ask, tmp
     assert episode["limit"]["high"] is None
     assert episode["limit"]["mark"] == "C"
     assert episode["multiple"] is None
+    assert (episode["worst"], episode["worst_line"]) == (2, 4)
 
 
 def test_thresholds_hold_for_one_station_or_one_column(ask: Ask, tmp_path: Path) -> None:
@@ -326,6 +328,22 @@ def test_a_damaged_packed_file_is_judged_as_far_as_it_goes(ask: Ask, tmp_path: P
     assert 1000 < json.loads(said.out)["rows"] < 4000
 
 
+def test_what_cannot_be_opened_costs_a_sentence(ask: Ask, tmp_path: Path) -> None:
+    river, asked = table(tmp_path / "river.csv", 5), ("--as", "surface_water_section")
+    for wrong in (
+        (tmp_path, *asked),
+        (river, *asked, "--out", tmp_path / "no" / "such.csv"),
+        (river, *asked, "--map", tmp_path / "no.yaml"),
+        (river, *asked, "--map", written(tmp_path / "bad.yaml", "time: [")),
+        (river, "--rules", tmp_path / "no.yaml"),
+        (river, "--rules", written(tmp_path / "list.yaml", "- 1")),
+    ):
+        said = ask("judge", *wrong)
+        assert said.code == 1, wrong
+        assert str(tmp_path) in said.err
+        assert "Traceback" not in said.err
+
+
 def test_wrong_use_is_refused_before_anything_is_read(ask: Ask, tmp_path: Path) -> None:
     river = table(tmp_path / "river.csv", 5)
     before = river.read_bytes()
@@ -340,3 +358,21 @@ def test_wrong_use_is_refused_before_anything_is_read(ask: Ask, tmp_path: Path) 
         assert said.code == 2, wrong
         assert "Traceback" not in said.err
     assert river.read_bytes() == before
+
+
+def test_the_examples_of_the_page_work(ask: Ask, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "old_data.md").read_text(encoding="utf-8")
+    map_text, rules_text = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    rows = ["2024-03-01 00:00,5,9,", "2024-03-01 00:15,-9999,4,", "2024-03-01 00:30,30,4,M", "2024-03-01 00:45,5,4,"]
+    logger = written(tmp_path / "logger.csv", "\n".join(["taken,temp,oxygen,oxygen_flag", *rows]))
+    judged = tmp_path / "judged.csv"
+    map_file, rules = written(tmp_path / "map.yaml", map_text), written(tmp_path / "rules.yaml", rules_text)
+    said = ask("judge", logger, "--map", map_file, "--rules", rules, "--out", judged)
+    assert said.code == 0
+    assert said.err == ""
+    assert told(judged, "time", "station", "value", "equipment", "flag")[2:6] == [
+        ("2024-03-01T00:15:00-07:00", "WEIR-1", "", "N", "9"),
+        ("2024-03-01T00:15:00-07:00", "WEIR-1", "4.0", "N", "4"),
+        ("2024-03-01T00:30:00-07:00", "WEIR-1", "30.0", "N", "3"),
+        ("2024-03-01T00:30:00-07:00", "WEIR-1", "4.0", "M", "2"),
+    ]
