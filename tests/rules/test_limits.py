@@ -245,6 +245,11 @@ class TestBounds:
         assert limit is not None
         assert limit.has_multiple is has
 
+    def test_nor_has_an_upper_end_of_a_standard_on_what_the_law_gives_none(self) -> None:
+        limit = holding(small((NEW, 'op: ">=", value: 5', 'op: "<=", value: 5')), "w01009")
+        assert limit is not None
+        assert (limit.high, limit.has_multiple) == (5.0, False)
+
     def test_a_limit_without_a_value_or_on_an_emission_rate_judges_nothing(self) -> None:
         for old, new, reason in (
             ('class: "II", period: instant, op: "<=", value: 1.0', 'class: "II", period: instant, op: "<=", value: null', "it has no value yet"),
