@@ -1,5 +1,6 @@
 """CSV files, row by row, read by a map. What a cell should not hold is told with its place; the rest goes on."""
 
+import codecs
 import csv
 import gzip
 import re
@@ -87,7 +88,7 @@ def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
 
 def _records(path: Path, table_map: TableMap) -> Iterator[tuple[int, list[str]] | CellProblem]:
     """Lines cut into cells, with their number."""
-    encoding = "utf-8-sig" if table_map.encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else table_map.encoding
+    encoding = "utf-8-sig" if codecs.lookup(table_map.encoding).name == "utf-8" else table_map.encoding
     with _opened(path) as raw, TextIOWrapper(raw, encoding, errors="replace", newline="") as text:
         lines = iter(partial(text.readline, MOST_CHARACTERS), "")
         reader = csv.reader(_blanked(lines, table_map), delimiter=table_map.delimiter)
@@ -100,6 +101,9 @@ def _records(path: Path, table_map: TableMap) -> Iterator[tuple[int, list[str]] 
                 yield CellProblem(reader.line_num, "", f"not CSV: {error}")
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 yield CellProblem(reader.line_num + 1, "", f"the packed file is damaged here: {error}")
+                return
+            except UnicodeError as error:  # of encodings that cannot put a mark in place of what they do not know
+                yield CellProblem(reader.line_num + 1, "", f"not {table_map.encoding} from here on: {error}")
                 return
             else:
                 return

@@ -13,8 +13,9 @@ A map is YAML:
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -26,8 +27,9 @@ from rules.schema import Code, KindName, StationId, Strict
 
 TIME_NAMES = ("time", "datetime", "timestamp")
 STATION_NAMES = ("station", "station_id")
-CODE_FORM = re.compile(r"[a-z]\d{5}|x\.[a-z0-9_]+", re.ASCII)
+CODE_FORM = re.compile(r"[a-z]\d{5}|x\.[a-z0-9_]{1,38}", re.ASCII)
 FLAG_SUFFIX = "_flag"
+MOST_COLUMNS = 1_000
 
 
 class TableMapProblems(ValueError):
@@ -59,7 +61,11 @@ def _encoding(name: str) -> str:
 
 
 def _form(form: str) -> str:
-    sample = datetime(2021, 11, 30)  # noqa: DTZ001  # any day whose year, month and day cannot be mistaken
+    if "%Z" in form:
+        raise ValueError(
+            "%Z, the name of a zone, means something else on every machine: name the zone in the map, or %z"
+        )
+    sample = datetime(2021, 11, 30, tzinfo=UTC)  # any day whose year, month and day cannot be mistaken
     try:
         read = datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007  # only its day is looked at
     except ValueError as error:
@@ -104,7 +110,7 @@ class TableMap(Strict):
     station_column: ColumnName | None = None
     kind: KindName
     missing: list[MissingMark] = Field(default=[""])
-    columns: Annotated[list[Column], Field(min_length=1, max_length=1000)]
+    columns: Annotated[list[Column], Field(min_length=1, max_length=MOST_COLUMNS)]
     delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] = ","
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
     skip_lines: Annotated[int, Field(ge=0, le=10_000)] = 0  # before the header
@@ -112,12 +118,15 @@ class TableMap(Strict):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
+        wrong = []
         if self.station is not None and self.station_column is not None:
-            raise ValueError("either station or station_column: not both")
-        parameters = [column.parameter for column in self.columns]
-        twice = sorted({parameter for parameter in parameters if parameters.count(parameter) > 1})
+            wrong.append("either station or station_column: not both")
+        parameters = Counter(column.parameter for column in self.columns)
+        twice = sorted(parameter for parameter, columns in parameters.items() if columns > 1)
         if twice:
-            raise ValueError(f"more than one column holds {', '.join(twice)}")
+            wrong.append(f"more than one column holds {', '.join(twice)}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
 
@@ -149,6 +158,8 @@ def guessed_map(header: Sequence[str], codes: Collection[str] | None = None) -> 
         problems.append(Problem("header", "$", f"no column is named {' or '.join(TIME_NAMES)}: write a map"))
     if not columns:
         problems.append(Problem("header", "$", "no column is named by a parameter code: write a map"))
+    if len(columns) > MOST_COLUMNS:
+        problems.append(Problem("header", "$", f"more than {MOST_COLUMNS} columns are named by parameter codes"))
     if time is None or problems:
         raise TableMapProblems(problems)
     station = next((name for name in names if name.lower() in STATION_NAMES), None)
