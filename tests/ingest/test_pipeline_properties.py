@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ingest import pipeline
 from ingest.message import Busy, Ledger, Refused, ResumePoint, Stored
 from rules.readings import Judged, SeriesKey, Transition
-from tests.ingest.stepped import Died, MemoryStore, Rows, Stepped, message
+from tests.ingest.stepped import MEMORY, Died, MemoryStore, Rows, Stepped, message
 
 VALUES: list[Any] = [50.0, 50.05, 57.0, 75.0, 95.0, -3.0, 12.0, None, "text"]
 ENDLESS = 3_000
@@ -123,8 +123,8 @@ def lived(folder: Path, story: Any, data: st.DataObject, **worker: Any) -> tuple
 @given(entries, st.data())
 def test_a_kill_at_any_moment_changes_nothing_that_is_found(story: Any, data: st.DataObject) -> None:
     with (
-        tempfile.TemporaryDirectory() as one,
-        tempfile.TemporaryDirectory() as other,
+        tempfile.TemporaryDirectory(dir=MEMORY) as one,
+        tempfile.TemporaryDirectory(dir=MEMORY) as other,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr(pipeline, "READINGS_A_SERIES", data.draw(st.sampled_from([0, 0, 1]), label="readings"))
@@ -156,7 +156,7 @@ def test_a_kill_at_any_moment_changes_nothing_that_is_found(story: Any, data: st
 def test_a_portion_of_any_size_and_a_clean_stop_anywhere_give_the_same(
     story: Any, most_messages: int, stop_after: int, clean: bool
 ) -> None:
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as one, tempfile.TemporaryDirectory(dir=MEMORY) as other:
         calm = Stepped(Path(one), most_messages=10_000)
         write(calm, story)
         calm.settle()
