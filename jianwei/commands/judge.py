@@ -16,7 +16,7 @@ from jianwei.clock import wall_ns
 from jianwei.judging import Account, Judging, Measure
 from jianwei.judging_report import episodes_table, report, summary_lines, value_file
 from jianwei.tables import into_units_of, map_for, named, tell_problems
-from jianwei.terminal import JsonOption, err, fail, out, print_json, refuse
+from jianwei.terminal import NOT_WELL, JsonOption, err, fail, out, print_json, refuse
 from rules.index import Catalogue
 from rules.own_rules import OwnRules, read_own_rules
 from rules.schema import KINDS
@@ -48,7 +48,7 @@ def judge(
 
     Flags are those of QARTOD: 1 good, 2 not evaluated, 3 suspect, 4 fail, 9 missing. With --as and --rules both hold; a
     rule in the file stands in for the catalogue's rule of the same name. Cells that cannot be read are told on standard
-    error and left out. Exit code 1 when nothing could be judged. Examples:
+    error and left out. Exit code 1 when there were any. Examples:
 
         jianwei judge river.csv --as surface_water_section --class III --out judged.csv
         jianwei judge logger.csv --map map.yaml --rules rules.yaml --json
@@ -78,6 +78,8 @@ def judge(
         out.print("\n".join(summary_lines(account)), markup=False)
     if not account.rows:
         fail(f"{file}: no row could be judged")
+    if account.bad:
+        raise typer.Exit(NOT_WELL)
 
 
 def _judged(

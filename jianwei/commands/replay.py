@@ -48,8 +48,8 @@ def replay(
     """Publish files as messages of stations at QoS 1, all files together in the order of their times.
 
     A row becomes one message. Ends when the broker has acknowledged every message, and says how many there were. Cells
-    that cannot be read are told and left out. Exit code 1 when a file could not be read to its end, or not everything was
-    acknowledged. Examples:
+    that cannot be read are told and left out. Exit code 1 when there were any, or when not everything was acknowledged,
+    as after Ctrl-C. Examples:
 
         jianwei replay river.csv --map map.yaml --to mqtt://127.0.0.1:1883
         jianwei replay a.csv b.csv --map map.yaml --speed 3600
@@ -70,14 +70,14 @@ def replay(
     _tell(account, len(publisher.acknowledged), time.monotonic() - began_s, as_json=as_json)
     if not account.messages:
         fail("nothing in it could be sent")
-    if not is_whole or any(problem.column == "" and maps[file] is None for file, problem in account.problems):
+    if account.bad or not is_whole:
         raise typer.Exit(NOT_WELL)
 
 
 def _sent(
     messages: Iterator[Spoken], publisher: Publisher, account: Replay, files: Iterable[Path], pace: float | None
 ) -> bool:
-    """Whether all of them were acknowledged. Ctrl-C and a broker that goes away end it early."""
+    """Whether all of them were sent and acknowledged. Ctrl-C and a broker that goes away end it early."""
     try:
         with Progress(
             TextColumn("lines"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=err
@@ -91,6 +91,7 @@ def _sent(
             progress.update(bar, completed=sum(at.values()))
     except KeyboardInterrupt:
         err.print("Stopped; this is the account so far.")
+        return False
     except (BrokerUnreachableError, BrokerRefusedError) as error:
         complain(f"the broker took {len(publisher.acknowledged):,} of {account.messages:,} messages: {error}")
     return len(publisher.acknowledged) == publisher.published

@@ -256,7 +256,7 @@ def test_a_window_that_is_too_long_for_the_interval_is_left_out_and_told(ask: As
 def test_bad_cells_are_told_with_their_place_and_the_rest_is_judged(ask: Ask, tmp_path: Path) -> None:
     river = table(tmp_path / "river.csv", 5, "five", 5, "5,6", 5)
     said = ask("judge", river, "--as", "surface_water_section", "--json")
-    assert said.code == 0
+    assert said.code == 1
     assert f"{river}: line 3, column {TEMPERATURE}: bad value: 'five'" in said.err
     assert f"{river}: line 5, column (all): 3 cells" in said.err
     report = json.loads(said.out)
@@ -323,7 +323,7 @@ def test_a_damaged_packed_file_is_judged_as_far_as_it_goes(ask: Ask, tmp_path: P
     packed = gzip.compress(river.read_bytes())
     (tmp_path / "river.csv.gz").write_bytes(packed[: len(packed) // 2])
     said = ask("judge", tmp_path / "river.csv.gz", "--as", "surface_water_section", "--json")
-    assert said.code == 0
+    assert said.code == 1
     assert "damaged" in said.err
     assert 1000 < json.loads(said.out)["rows"] < 4000
 

@@ -163,7 +163,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_sent(ask: Ask, broker: Embe
     target = f"mqtt://127.0.0.1:{broker.port}"
     river = table(tmp_path / "river.csv", 5, "five", 7)
     said = ask("replay", river, "--to", target)
-    assert said.code == 0
+    assert said.code == 1
     assert f"{river}: line 3, column {TEMPERATURE}: bad value: 'five'" in said.err
     assert "2 messages sent, 2 acknowledged" in said.out
     assert "could not be read: 1" in said.out
@@ -198,6 +198,20 @@ def test_a_broker_that_is_not_there_is_told_with_what_was_taken(
     assert said.code == 1
     assert f"127.0.0.1:{port}" in said.err
     assert "0 acknowledged" in said.out
+
+
+def test_a_replay_that_was_stopped_is_not_done(
+    ask: Ask, broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> Iterator[Spoken]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(sys.modules["jianwei.commands.replay"], "told", stopped)
+    said = ask("replay", table(tmp_path / "river.csv", 5), "--to", f"mqtt://127.0.0.1:{broker.port}")
+    assert said.code == 1
+    assert "Stopped" in said.err
+    assert "0 messages sent" in said.out
 
 
 @pytest.mark.parametrize(
