@@ -1,11 +1,12 @@
 """How the embedded store packs readings: those of one station and kind that were measured together lie in one row.
 
 A station sends its values together, so a message is a row instead of ten (measured: 4 us of it instead of 26). The body
-of a row is a record a reading, in the order of its series.
+of a row is a record a reading, in any order.
 """
 
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -35,24 +36,36 @@ class Reading(NamedTuple):
 
 
 def packed(rows: Judged, at: Int64s, series: Int64s, feeds: Int64s) -> list[Row]:
-    """The judged rows `at`, of one day, as rows of its table in the order of the key; `series` and `feeds` name each."""
+    """The judged rows `at`, of one day, as rows of its table in the order of the key; `series` and `feeds` name each.
+
+    Where a key comes several times, its rows stand in the order of arrival.
+    """
     measured_ns = rows.measured_ns[at]
-    slots = partitions.slots_of(measured_ns)
-    # The sort is stable: of two readings with one key the later one still comes later.
-    order = np.lexsort((series, measured_ns, feeds, slots))
-    at, series, feeds, measured_ns, slots = at[order], series[order], feeds[order], measured_ns[order], slots[order]
     records = np.empty(at.size, RECORD)
     records["series"] = series
     for name in ("value", "raised", "flag", "verdict", "late"):
         records[name] = getattr(rows, name)[at]
     begins = _changes(feeds) | _changes(measured_ns)
     first = np.flatnonzero(begins)
-    edges = np.append(first, at.size) * SIZE
+    edges = [*(first * SIZE).tolist(), at.size * SIZE]
     whole = records.tobytes()
-    bodies = [whole[start:stop] for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
-    for twice in np.unique(np.searchsorted(first, np.flatnonzero(~begins & ~_changes(series)), side="right") - 1):
-        bodies[twice] = laid_over(b"", bodies[twice])
-    return list(zip(slots[first].tolist(), feeds[first].tolist(), measured_ns[first].tolist(), bodies, strict=True))
+    bodies = [whole[start:stop] for start, stop in pairwise(edges)]
+    for doubled in _doubled(begins, series):
+        bodies[doubled] = laid_over(b"", bodies[doubled])
+    measured_ns, feeds = measured_ns[first], feeds[first]
+    slots = partitions.slots_of(measured_ns)
+    order = np.lexsort((measured_ns, feeds, slots))
+    sorted_bodies = [bodies[place] for place in order.tolist()]
+    key = (slots[order].tolist(), feeds[order].tolist(), measured_ns[order].tolist())
+    return list(zip(*key, sorted_bodies, strict=True))
+
+
+def _doubled(begins: Bools, series: Int64s) -> list[int]:
+    """Which rows, each beginning where `begins` says, hold a series twice."""
+    if (begins[1:] | (series[1:] > series[:-1])).all():
+        return []
+    readings, times = np.unique(np.stack((np.cumsum(begins) - 1, series)), axis=1, return_counts=True)
+    return sorted(set(readings[0][times > 1].tolist()))
 
 
 def laid_over(old: bytes, new: bytes) -> bytes:

@@ -45,7 +45,7 @@ def test_what_was_measured_together_lies_in_one_row() -> None:
         (12, later, 5.0, False), (3, NOON_NS, 2.0, False), (1, NOON_NS, 1.0, False), (11, NOON_NS, 4.0, False)
     )
     assert pack(rows) == [
-        (720, 0, NOON_NS, [(1, 1.0), (3, 2.0)]),
+        (720, 0, NOON_NS, [(3, 2.0), (1, 1.0)]),
         (720, 1, NOON_NS, [(11, 4.0)]),
         (721, 1, later, [(12, 5.0)]),
     ]
@@ -61,6 +61,20 @@ def test_every_field_survives() -> None:
 def test_of_two_readings_with_one_key_in_one_batch_the_later_is_packed() -> None:
     rows = judged((1, NOON_NS, 1.0, False), (2, NOON_NS, 5.0, False), (1, NOON_NS, 2.0, False))
     assert pack(rows) == [(720, 0, NOON_NS, [(1, 2.0), (2, 5.0)])]
+
+
+def test_rows_with_one_key_stand_in_the_order_of_arrival() -> None:
+    rows = judged((1, NOON_NS, 1.0, False), (11, NOON_NS, 4.0, False), (1, NOON_NS, 2.0, False))
+    assert pack(rows) == [
+        (720, 0, NOON_NS, [(1, 1.0)]),
+        (720, 0, NOON_NS, [(1, 2.0)]),
+        (720, 1, NOON_NS, [(11, 4.0)]),
+    ]
+
+
+def test_nothing_packs_to_nothing() -> None:
+    nothing = np.zeros(0, np.int64)
+    assert packed(judged((1, NOON_NS, 1.0, False)), nothing, nothing, nothing) == []
 
 
 @pytest.mark.parametrize(
