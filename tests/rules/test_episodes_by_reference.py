@@ -1,6 +1,7 @@
 """Episodes and verdicts are what a slow and plain telling of the same sentences finds."""
 
 from collections.abc import Sequence
+from math import nan
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from tests.rules import slow_episodes as slow
 from tests.rules.histories import (
     CUTS,
     KEYS,
+    LONGEST,
     MANNERS,
     MOVES,
     Manners,
@@ -29,10 +31,18 @@ LIMITS = [limit(0, 4, 0, START_S + 600), limit(3, 8, START_S + 900)]
 STEPS = [Escalation(1.25, Level.ORANGE), Escalation(2.0, Level.RED)]
 LEVELS = st.tuples(st.sampled_from(Level), st.sampled_from(Level))
 WORST_LAST = [9, 2, 1, 3, 4]
+VALUES, DEEDS = [2.0, 2.0, 5.0, 6.0, 9.0, 20.0, nan], ["next"] * 9 + ["late"]
+ONE_SERIES: st.SearchStrategy[list[Move]] = st.integers(0, LONGEST).flatmap(
+    lambda length: st.lists(
+        st.tuples(st.just(0), st.sampled_from(DEEDS), st.sampled_from(VALUES), st.just(0), st.sampled_from([30, 60])),
+        min_size=length,
+        max_size=length,
+    )
+)
 
 
 @settings(max_examples=300, deadline=None)
-@given(moves=MOVES, manners=MANNERS, levels=LEVELS, cuts=CUTS)
+@given(moves=st.one_of(ONE_SERIES, MOVES), manners=MANNERS, levels=LEVELS, cuts=CUTS)
 def test_episodes_are_those_of_the_slow_telling(
     moves: list[Move], manners: Manners, levels: tuple[Level, Level], cuts: frozenset[int]
 ) -> None:
