@@ -32,9 +32,10 @@ scalars = st.one_of(
     st.sampled_from(["N", "M", "T", "hour", "S-01", "2026-05-01T04:00:00Z"]),
 )
 anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2))
-codes = st.sampled_from(["w01001", "a-b.c_D", "0", "w" * 40])
+codes = st.sampled_from(["w01001", "a-b.c_D", "0", "w" * 40, *["w01018"] * 4, "w" * 41, "pH 值", ""])
+letters = st.sampled_from([*FLAG_LETTERS, "X", "n", "NM", ""])
 values = st.dictionaries(codes, st.none() | st.integers(-9, 9) | st.floats(-9, 9) | scalars, max_size=4)
-flags = st.none() | st.dictionaries(codes, st.sampled_from(list(FLAG_LETTERS)) | scalars, max_size=2)
+flags = st.none() | st.dictionaries(codes, letters | letters | scalars, max_size=2)
 times = st.builds(
     "{}-{}-{}{}{}:{}:{}{}{}".format,
     st.sampled_from(["2026", "2024", "1699", "1700", "2200", "2201", "0000", "26"]),
@@ -70,7 +71,7 @@ samples = st.lists(a_sample, max_size=5)
 def messages(draw: st.DrawFn) -> Any:
     """Mostly right, with some parts left out, put beside, or replaced by anything."""
     base: dict[str, Any] = json.loads(written(draw(st.sampled_from([PLAIN, MANY]))))
-    for key, strategy in draw(st.lists(st.sampled_from([*(heading | sample_parts).items()]), max_size=3)):
+    for key, strategy in draw(st.lists(st.sampled_from([*(heading | sample_parts).items()]), max_size=2)):
         base[key] = draw(strategy)
     if draw(st.integers(0, 3)) == 0:
         base["samples"] = draw(samples)
@@ -99,6 +100,53 @@ def test_a_message_is_valid_exactly_when_it_is_read_without_problems(message: An
         assert not VALIDATOR.is_valid(message), (message, problems)
     elif not problems:
         VALIDATOR.validate(message)
+
+
+ONE_MISTAKE: list[dict[str, Any]] = [
+    PLAIN | {"v": 2},
+    PLAIN | {"v": "1"},
+    PLAIN | {"station": "S/1"},
+    PLAIN | {"station": "s" * 65},
+    PLAIN | {"kind": "week"},
+    PLAIN | {"time": "2026-05-01T12:00:00"},
+    PLAIN | {"time": None},
+    PLAIN | {"values": {"w": "1"}},
+    PLAIN | {"values": {"w": True}},
+    PLAIN | {"values": {"w w": 1}},
+    PLAIN | {"values": dict.fromkeys("abcdef", 1)},
+    PLAIN | {"values": None},
+    PLAIN | {"flags": {"w": "X"}},
+    PLAIN | {"flags": {"w": None}},
+    PLAIN | {"flags": {"w w": "N"}},
+    PLAIN | {"flags": dict.fromkeys("abcdef", "N")},
+    PLAIN | {"flags": ["N"]},
+    PLAIN | {"seq": -1},
+    PLAIN | {"seq": MOST_SEQ + 1},
+    PLAIN | {"seq": 1.5},
+    PLAIN | {"samples": MANY["samples"]},
+    PLAIN | {"colour": "red"},
+    MANY | {"samples": []},
+    MANY | {"samples": MANY["samples"] * 2},
+    MANY | {"samples": [7]},
+    MANY | {"samples": [{"time": PLAIN["time"]}]},
+    MANY | {"samples": [{"values": {}}]},
+    MANY | {"samples": [{**MANY["samples"][0], "kind": "hour"}]},
+    MANY | {"seq": 1},
+    MANY | {"flags": None},
+]
+
+
+@pytest.mark.parametrize("message", ONE_MISTAKE)
+def test_one_mistake_is_seen_by_both(message: dict[str, Any]) -> None:
+    assert read(written(message), bounds=BOUNDS)[1]
+    assert not VALIDATOR.is_valid(message)
+
+
+@pytest.mark.parametrize("key", ["station", "kind", "time", "values"])
+def test_what_must_be_said_is_missed_by_both(key: str) -> None:
+    message = {name: content for name, content in PLAIN.items() if name != key}
+    assert read(written(message), bounds=BOUNDS)[1]
+    assert not VALIDATOR.is_valid(message)
 
 
 @pytest.mark.parametrize(
