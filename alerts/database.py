@@ -14,10 +14,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event, exc
 
 WAIT_FOR_LOCK_S = 5.0
+# What else a driver raises is the world's doing: locked, full, connection lost (OperationalError), a damaged file (the bare
+# DatabaseError of SQLite).
+MISTAKES = (exc.DataError, exc.IntegrityError, exc.InternalError, exc.NotSupportedError, exc.ProgrammingError)
 
 
 class LedgerUnavailable(OSError):  # like JournalUnavailable it names a state of the world
-    """Nothing was read or written (locked, disk full, I/O error, connection lost). The same may be tried again.
+    """Nothing was read or written (locked, disk full, I/O error, connection lost, damaged). The same may be tried again.
 
     It is an OSError so that a worker that does not know this room can tell it from a mistake in the code.
     """
@@ -52,11 +55,13 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 @contextmanager
 def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
-    """All or nothing. Raises LedgerUnavailable for what may pass by itself; other errors are mistakes."""
+    """All or nothing. Raises LedgerUnavailable for the state of the database; other errors are mistakes."""
     try:
         with engine.connect().execution_options(writes=writes) as connection, connection.begin():
             yield connection
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+    except (exc.DatabaseError, exc.InterfaceError, exc.TimeoutError) as error:
+        if isinstance(error, MISTAKES):
+            raise
         raise LedgerUnavailable(f"the ledger cannot be used: {getattr(error, 'orig', None) or error}") from error
 
 

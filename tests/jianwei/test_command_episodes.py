@@ -111,6 +111,15 @@ def test_a_station_that_does_not_exist_is_said_with_what_is_near(ask: Ask, site:
     assert "there is no station SW01; did you mean SW-01" in said.err
 
 
+def test_a_damaged_ledger_costs_a_sentence(ask: Ask, site: Path) -> None:
+    (site.parent / "data" / "ledger.sqlite").write_bytes(b"no database" * 500)
+
+    said = ask("episodes", "-c", site)
+
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "the ledger cannot be used: file is not a database\n"
+
+
 def test_beside_a_running_service(ask: Ask, site: Path) -> None:
     before = told(ask, site)
 
