@@ -143,6 +143,17 @@ class TestConditions:
     ) -> None:
         assert name_of(holding(small(), classes={"Town": "park"}, conditions=claimed)) == winner
 
+    def test_one_of_two_conditions_is_not_enough(self) -> None:
+        catalogue = small((TOWN, "[warm]", "[warm, lake_reservoir]"))
+        assert name_of(holding(catalogue, **IN_THE_PARK)) == "B1"
+        assert name_of(holding(catalogue, water_body="lake_reservoir", **IN_THE_PARK)) == "C1"
+
+    def test_what_the_type_claims_holds_until_the_station_says_otherwise_even_nothing(self) -> None:
+        catalogue = small((TYPE, "water_body: river", "water_body: river\nconditions: [warm]"))
+        claimed: list[list[str] | None] = [None, [], ["river"]]
+        found = [name_of(holding(catalogue, classes={"Town": "park"}, conditions=said)) for said in claimed]
+        assert found == ["C1", "B1", "B1"]
+
     def test_the_water_body_is_a_condition_that_the_type_claims_and_a_station_may_change(self) -> None:
         catalogue = small((TOWN, "conditions: [warm]", "conditions: [river]"))
         assert name_of(holding(catalogue, classes={"Town": "park"})) == "C1"
@@ -179,6 +190,13 @@ class TestValidity:
         )
         days = (date(2019, 12, 31), date(2020, 1, 1), date(2026, 4, 30), date(2026, 5, 1))
         assert [name_of(holding(catalogue, on=day)) for day in days] == ["A1", "B1", "B1", "none"]
+
+    def test_a_limit_does_not_outlive_its_standard(self) -> None:
+        catalogue = small((OLD, "mark: C}", "mark: C, valid_from: 1990-01-01, valid_to: 2025-12-31}"))
+        days = (date(1999, 12, 31), date(2000, 1, 1), date(2019, 12, 31), date(2020, 1, 1))
+        assert [name_of(holding(catalogue, on=day)) for day in days] == ["none", "A1", "A1", "B1"]
+        old = next(c for c in candidates(catalogue, station(), "w21003", Kind.HOUR) if c.limit.limit_id == "A1")
+        assert old.limit.valid_until_ns == day_ns(date(2020, 1, 1))
 
     def test_what_has_no_days_holds_always(self) -> None:
         [limit] = spans(small(), permit=[permit(3.0)])
