@@ -42,6 +42,8 @@ app = typer.Typer(
 for name, command in COMMANDS.items():
     app.command(name, epilog=EPILOG)(command)
 for name, group in GROUPS.items():
+    for one in group.registered_commands:
+        one.epilog = EPILOG
     app.add_typer(group, name=name)
 
 

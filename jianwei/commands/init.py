@@ -18,7 +18,10 @@ def init(
 ) -> None:
     """Write a commented settings file and a register of two sample stations. They run as they are.
 
-    Example:
+    Files that exist are left alone, unless --force is given.
+
+    For example:
+
         jianwei init site && jianwei run -c site/jianwei.toml
     """
     there = [name for name in FILES if (folder / name).exists()]
