@@ -61,7 +61,7 @@ def test_lone_surrogates_are_shown_as_such(kept: Quarantine) -> None:
 
 def test_judging_again_changes_nothing_but_other_places_of_a_message_are_others(kept: Quarantine) -> None:
     kept.keep([PROBLEM, replace(PROBLEM, where="$.values.p2")])
-    kept.keep([replace(PROBLEM, reason="said in other words"), PROBLEM])
+    kept.keep([PROBLEM, replace(PROBLEM, reason="said in other words")])
     assert (kept.count(), kept.count_messages()) == (2, 1)
     assert kept.entries()[0].problem.reason == PROBLEM.reason
 
