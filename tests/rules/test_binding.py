@@ -85,6 +85,16 @@ def test_a_threshold_of_one_parameter_is_not_that_of_another() -> None:
     assert [spans[code].model_dump()["fail"] for code in spans] == [(0, 14), (0, 25)]
 
 
+def test_what_is_said_of_one_parameter_goes_before_what_is_said_of_all() -> None:
+    rule = "rules/brook_range.yaml"
+    catalogue = small((rule, "suspect: [5, 10]}", "suspect: [5, 10]}\nthresholds: {fail: [-1, 15], suspect: [0, 1]}"))
+    [watch] = bound(catalogue, station(), only={"brook_range"}).of_series(SeriesKey("S", "w01001", Kind.HOUR))
+    assert watch.thresholds.model_dump() == {"fail": (0.0, 14.0), "suspect": (5.0, 10.0)}
+    catalogue = small((rule, ", suspect: [5, 10]}", "}\nthresholds: {fail: [-1, 15], suspect: [1, 12]}"))
+    [watch] = bound(catalogue, station(), only={"brook_range"}).of_series(SeriesKey("S", "w01001", Kind.HOUR))
+    assert watch.thresholds.model_dump() == {"fail": (0.0, 14.0), "suspect": (1.0, 12.0)}
+
+
 ALIKE: list[tuple[str, dict[str, Any], bool]] = [
     ("nothing", {}, True),
     ("its place on the map", {"position": {"lon": 121.0, "lat": 28.0}}, True),

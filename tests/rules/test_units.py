@@ -22,6 +22,9 @@ DIMENSIONS = {unit.dimension for unit in UNITS.values()}
         (3.6, "m3/h", "L/s", 1.0),
         (20.0, "%", "1e-3", 200.0),
         (7.0, "mg/L", "mg/L", 7.0),
+        (0.7, "mg/m3", "ug/m3", 700.0),  # where floats multiplied one after another give 699.9999999999999
+        (0.57, "mg/m3", "ug/m3", 570.0),
+        (0.035, "mg/m3", "ng/m3", 35_000.0),
     ],
 )
 def test_known_conversions_are_exact(value: float, unit: str, to: str, told: float) -> None:
