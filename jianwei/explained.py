@@ -17,7 +17,7 @@ MARKS = "[C] confirmed in its source, [R] recalled and to be verified, [P] proje
 
 def lines(explanation: Explanation, *, every_kind: bool) -> Iterator[str]:
     """What is said of the kinds that the register expects; of every kind where it expects none, or when asked."""
-    expected = sorted({watching.kind for watching in explanation.watching if watching.expected})
+    expected = sorted({one.kind for one in explanation.watching if one.expected and one.kind is not None})
     kinds = list(Kind) if every_kind or not expected else expected
     told = 0
     for kind in kinds:
@@ -31,7 +31,13 @@ def lines(explanation: Explanation, *, every_kind: bool) -> Iterator[str]:
         yield from _standing_lines(standing)
         for one in watching:
             yield from _watching_lines(one)
+    if explanation.around:
+        yield ""
+        yield "站点 The station itself"
+        for one in explanation.around:
+            yield from _watching_lines(one)
     if not told:
+        yield ""
         yield "No rule watches this parameter at this station, and no limit is known for it. That is not compliance."
         return
     yield ""
@@ -49,6 +55,7 @@ def fact(explanation: Explanation) -> Fact:
         "on": explanation.on.isoformat(),
         "watching": [_watching_fact(one) for one in explanation.watching],
         "standings": [_standing_fact(one) for one in explanation.standings],
+        "around": [_watching_fact(one) for one in explanation.around],
     }
 
 
@@ -72,7 +79,8 @@ def _standing_lines(standing: Standing | None) -> Iterator[str]:
 
 
 def _watching_lines(watching: Watching) -> Iterator[str]:
-    yield f"  Rule {watching.rule} (edition {watching.edition}): {watching.name.zh} {watching.name.en}"
+    of = f", {KINDS[watching.kind].en}" if watching.kind is not None else ""
+    yield f"  Rule {watching.rule} (edition {watching.edition}{of}): {watching.name.zh} {watching.name.en}"
     thresholds = ", ".join(
         f"{name} {_number(value)}" for name, value in watching.thresholds.items() if value is not None
     )
@@ -126,7 +134,7 @@ def _persistence(persistence: Persistence) -> str:
 
 def _number(value: Any) -> str:
     if isinstance(value, list):
-        return "–".join(_number(part) for part in value)
+        return (" " if any(isinstance(part, str) for part in value) else "–").join(map(_number, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -1,6 +1,6 @@
 """Why a series is watched as it is: which rules with which thresholds, which limit, and why the others lost."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -17,7 +17,10 @@ NOON_NS = 12 * 3600 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """One rule on one kind of the series. `mark` and `source` are those of its thresholds, not of a limit."""
+    """One rule on one kind of the series, on the arrival of that kind, or (no kind) on the station.
+
+    `mark` and `source` are those of its thresholds, not of a limit.
+    """
 
     rule: str
     edition: int
@@ -25,7 +28,7 @@ class Watching:
     check: str
     family: str
     why: str
-    kind: Kind
+    kind: Kind | None
     expected: bool  # the register expects this kind
     thresholds: dict[str, Any]
     raise_after: Persistence
@@ -63,7 +66,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is watched of one parameter of one station on one day."""
+    """What is watched of one parameter of one station on one day. `around`: what is watched of the station itself."""
 
     station: str
     parameter: str
@@ -72,6 +75,7 @@ class Explanation:
     on: date
     watching: Sequence[Watching]
     standings: Sequence[Standing]
+    around: Sequence[Watching]
 
 
 def explain(catalogue: Catalogue, station: Station, parameter: str, on: date) -> Explanation:
@@ -99,7 +103,17 @@ def explain(catalogue: Catalogue, station: Station, parameter: str, on: date) ->
         on=on,
         watching=watching,
         standings=standings,
+        around=[_watching(catalogue, watch, kind, expected=True) for kind, watch in _around(binding, station, feeds)],
     )
+
+
+def _around(binding: Binding, station: Station, feeds: Collection[Kind]) -> Iterator[tuple[Kind | None, Watch]]:
+    """Watches on the arrival of what is expected, and on the station as a whole."""
+    for kind in sorted(feeds):
+        for watch in binding.of_feed(station.id, kind):
+            yield kind, watch
+    for watch in binding.of_station(station.id):
+        yield None, watch
 
 
 def worded(limit: LimitInForce) -> str:
@@ -113,7 +127,7 @@ def worded(limit: LimitInForce) -> str:
             return "project default, not a legal limit"
 
 
-def _watching(catalogue: Catalogue, watch: Watch, kind: Kind, *, expected: bool) -> Watching:
+def _watching(catalogue: Catalogue, watch: Watch, kind: Kind | None, *, expected: bool) -> Watching:
     rule = catalogue.rules[watch.rule]
     return Watching(
         rule=watch.rule,

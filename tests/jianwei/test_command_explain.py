@@ -29,8 +29,15 @@ def test_a_station_of_the_register_is_explained_in_both_languages(ask: Ask, site
     assert "[C] legal limit; valid from 2002-06-01" in said.out
     assert "compared with by: surface_water_over" in said.out
     assert "not: ≥ 6 mg/L · GB 3838-2002 表1 (class II, edition 2002, instant): it is for class II" in said.out
-    assert "Rule spike_water (edition 1): 水质突跳 Water quality spike" in said.out
+    assert "Rule spike_water (edition 1, hourly value): 水质突跳 Water quality spike" in said.out
     assert "spike: suspect 2, fail 4, method average" in said.out
+
+
+def test_what_is_watched_of_the_station_itself_is_told_too(ask: Ask, site: Path) -> None:
+    around = explained(ask, "SW-01", "w01009", "-c", site)["around"]
+
+    assert {(one["check"], one["kind"]) for one in around} == {("silence", "hour"), ("equipment_flag", None)}
+    assert "站点 The station itself" in ask("explain", "SW-01", "w01009", "-c", site).out
 
 
 def test_a_permit_goes_before_the_standards(ask: Ask, site: Path) -> None:

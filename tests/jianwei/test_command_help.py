@@ -5,12 +5,13 @@ import pytest
 from jianwei.commands import COMMANDS, GROUPS
 from tests.jianwei.command_line import Ask
 
-IN_GROUPS = [
+ALONE: list[tuple[str, ...]] = [(name,) for name in COMMANDS]
+IN_GROUPS: list[tuple[str, ...]] = [
     (group, command.name or "") for group, commands in GROUPS.items() for command in commands.registered_commands
 ]
 
 
-@pytest.mark.parametrize("words", [(name,) for name in COMMANDS] + IN_GROUPS, ids=" ".join)
+@pytest.mark.parametrize("words", ALONE + IN_GROUPS, ids=" ".join)
 def test_help_has_an_example_on_a_line_of_its_own_and_the_exit_codes(ask: Ask, words: tuple[str, ...]) -> None:
     said = ask(*words, "--help")
 
