@@ -179,6 +179,16 @@ def test_all_problems_are_told_at_once_sorted_by_file() -> None:
     assert str(refused.value).splitlines() == [str(problem) for problem in refused.value.problems]
 
 
+def test_all_problems_of_one_file_are_told_at_once() -> None:
+    text = SMALL[NEW].replace("value: 0.5", "valeu: 0.5").replace("mark: R", "mark: L").replace("clause: t2, ", "")
+    assert [problem.partition(": ")[2] for problem in problems_of({**SMALL, NEW: text})] == [
+        "$.limits[1].valeu: Extra inputs are not permitted",
+        "$.limits[1].value: Field required",
+        "$.limits[4].clause: Field required",
+        "$.limits[4].mark: Input should be 'C', 'R' or 'P'",
+    ]
+
+
 def test_a_file_that_cannot_be_read_makes_no_other_file_wrong() -> None:
     """Its names are not called unknown: only its own problem is told."""
     for path in SMALL:
