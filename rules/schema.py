@@ -268,7 +268,8 @@ class Station(Strict):
     """A register entry.
 
     `class` is the class in every standard of the station's type that knows it, `classes` the class by family of
-    standard where it differs or where the type does not name the family. `feeds` (kind to seconds) replaces the feeds
+    standard where it differs or where the type does not name the family. Where several standards know the class, `classes`
+    says which is meant, unless the type applies all of them anyway. `feeds` (kind to seconds) replaces the feeds
     of the type, and so do `conditions` and `water_body` with theirs.
     """
 
