@@ -4,7 +4,7 @@ One SQLite file. The worker and the uploader write, and the command line reads a
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,12 @@ CLASSES = {
     "bad flag": "bad_flag",
     "bad station": "bad_station",
     "bad kind": "bad_kind",
+    "bad sample": "bad_sample",
+    "bad sequence": "bad_sequence",
+    "unknown key": "unknown_key",
+    "this key stands twice": "key_twice",
+    "this format is version": "bad_version",
+    "either samples": "bad_sample",
     "lost precision": "precision",
     "too large": "too_large",
     "no format": "no_format",
@@ -106,10 +112,14 @@ class Quarantine:
             row = connection.execute(f"{SELECT} WHERE id = ?", (number,)).fetchone()
         return None if row is None else _kept(row)
 
-    def mark_retried(self, position: int, now_ns: int) -> None:
-        """The message at this position was handed in again, and is judged under a new position."""
+    def mark_retried(self, positions: Iterable[int], now_ns: int) -> None:
+        """The messages at these positions were handed in again, and are judged under new ones. All are marked, or none."""
         with self._using() as connection:
-            connection.execute("UPDATE problems SET retried_ns = ? WHERE position = ?", (now_ns, position))
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(
+                "UPDATE problems SET retried_ns = ? WHERE position = ?", ((now_ns, position) for position in positions)
+            )
+            connection.execute("COMMIT")
 
     def close(self) -> None:
         with self._lock:

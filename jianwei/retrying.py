@@ -45,8 +45,7 @@ def retried(quarantine: Quarantine, ids: Sequence[int], hand_in: HandIn, clock: 
     for portion in _portions(quarantine, ids):
         now_ns = clock()
         hand_in(portion, now_ns)
-        for problem in portion:
-            quarantine.mark_retried(problem.position, now_ns)
+        quarantine.mark_retried([problem.position for problem in portion], now_ns)
         yield len(portion)
 
 

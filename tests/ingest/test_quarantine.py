@@ -80,7 +80,7 @@ def test_problems_are_listed_from_any_id_on_and_by_class(kept: Quarantine) -> No
 
 def test_a_retry_marks_every_problem_of_its_message(kept: Quarantine) -> None:
     kept.keep([PROBLEM, replace(PROBLEM, where="$.b"), replace(PROBLEM, position=9)])
-    kept.mark_retried(PROBLEM.position, 500)
+    kept.mark_retried([PROBLEM.position], 500)
     assert [entry.retried_ns for entry in kept.entries()] == [500, 500, None]
 
 
@@ -95,7 +95,7 @@ def test_the_command_line_reads_and_marks_while_the_worker_writes(tmp_path: Path
     thread = threading.Thread(target=write)
     thread.start()
     for index in range(50):
-        other.mark_retried(index, 1)
+        other.mark_retried([index], 1)
         assert other.count() <= 100
     thread.join()
     assert other.count() == worker.count() == 100
