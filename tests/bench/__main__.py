@@ -35,7 +35,7 @@ def main() -> int:
             with progress.status(f"{name} ..."):
                 rows += measure(Effort(given.quick))
     console = Console()
-    show(rows, console if console.is_terminal else Console(width=160))
+    show(rows, console if console.is_terminal else Console(width=165))
     return 0 if all(row.verdict != "MISSED" for row in rows) else 1
 
 

@@ -78,9 +78,9 @@ def rows(effort: Effort) -> list[Row]:
             rss_mb = service.figures().rss_mb
     return [
         Row(
-            f"the whole way, {series}, saturated ({rate:,.0f} messages a second)", dear_us, "us a message of ten",
+            f"the whole way, {series}, saturated ({rate:,.0f} a second)", dear_us, "us a message of ten",
             aim=Aim("figure", 20, most=True),
         ),
-        Row(f"the whole way, {series}, {PACED:,.0f} messages a second", paced_us, "us a message of ten"),
+        Row(f"the whole way, {series}, {PACED:,.0f} a second", paced_us, "us a message of ten"),
         Row(f"memory of the service, {series}", rss_mb, "MB", aim=Aim("figure", 350, most=True)),
     ]  # fmt: skip
