@@ -211,6 +211,26 @@ def speaks(moved: int, order: int) -> bool:
 
 
 @compiled
+def times_of(moved: int, reading: np.void) -> tuple[int, int]:
+    """When the word changes its episode, and since when it has been so."""
+    if moved == BY_PRIOR:
+        return reading["prior_ns"], reading["prior_ns"]
+    if moved == BY_ARRIVAL:
+        return reading["received_ns"], reading["received_ns"]
+    if moved == BY_TICK:
+        return reading["received_ns"], reading["prior_ns"]
+    return reading["measured_ns"], reading["measured_ns"]
+
+
+@compiled
+def point_of(moved: int, reading: np.void) -> tuple[int, float, int]:
+    """Which reading the word is about: time, value, position."""
+    if moved == BY_PRIOR:
+        return reading["prior_ns"], reading["prior_value"], reading["prior_position"]
+    return reading["measured_ns"], reading["value"], reading["position"]
+
+
+@compiled
 def move(
     moved: int,
     readings: Records,
@@ -248,20 +268,12 @@ def move(
             level = level_of(manner, word, outside)
             if active[row] < 0 and not level:
                 continue
-            at_ns, since_ns = reading["measured_ns"], reading["measured_ns"]
-            point = (reading["measured_ns"], reading["value"], reading["position"])
-            if moved == BY_PRIOR:
-                at_ns, since_ns = reading["prior_ns"], reading["prior_ns"]
-                point = (reading["prior_ns"], reading["prior_value"], reading["prior_position"])
-            elif moved == BY_ARRIVAL:
-                at_ns, since_ns = reading["received_ns"], reading["received_ns"]
-            elif moved == BY_TICK:
-                at_ns, since_ns = reading["received_ns"], reading["prior_ns"]
+            at_ns, since_ns = times_of(moved, reading)
             if active[row] < 0:
                 active[row] = take(pool, free, row, max(since_ns, ended[row]))
             episode = pool[active[row]]
             at_ns = max(at_ns, episode["since_ns"])  # series of one station need not come in the order of time
-            remember(episode, level, outside, point)
+            remember(episode, level, outside, point_of(moved, reading))
             what = advance(episode, manner, level, at_ns)
             if what in (OPENED, WORSENED, CLEARED):
                 event = events[found]

@@ -131,6 +131,14 @@ def weigh(
 
 
 @compiled
+def unable(flag: int, said: int, rank: int) -> int:
+    """The rank of a reading without a valid value: GOOD of a check that asks for the time only says nothing of it."""
+    flagged = said or FLAG_RANK[flag]
+    alone = flagged if flag != NORMAL else 0
+    return max(rank, alone) if rank >= RANK_SUSPECT else alone
+
+
+@compiled
 def settle(
     readings: Records,
     moves: UInt8s,
@@ -159,8 +167,7 @@ def settle(
             continue
         mine = given[reading["subject"]]
         if reading["order"] == IN_ORDER and not mine["superseded"]:
-            rank = 0
-            mask = mine["raised"]
+            rank, mask = 0, mine["raised"]
             for slot in amending:
                 word = moves[slot, row]
                 rank = max(rank, RANK[word]) if word != SILENT else rank
@@ -175,11 +182,7 @@ def settle(
                 put(out[end], reading["subject"], reading["prior_ns"], reading["prior_value"], reading["prior_flag"])
                 say(out[end], ~row, worst, mask, False)
                 end += 1
-        worst = ranks[row]
-        if not np.isfinite(reading["valid"]):  # GOOD of a check that asks for the time only says nothing here
-            flagged = said[row] or FLAG_RANK[reading["flag"]]
-            unable = flagged if reading["flag"] != NORMAL else 0
-            worst = max(worst, unable) if worst >= RANK_SUSPECT else unable
+        worst = ranks[row] if np.isfinite(reading["valid"]) else unable(reading["flag"], said[row], ranks[row])
         put(out[end], reading["subject"], reading["measured_ns"], reading["value"], reading["flag"])
         say(out[end], row, worst, raised[row], reading["order"] == LATE)
         if reading["order"] == IN_ORDER:
@@ -188,7 +191,9 @@ def settle(
             mine["batch"] = batch
             mine["row"] = end
             mine["superseded"] = 0
-        elif reading["order"] == CONFLICT:
+        elif (
+            reading["order"] != LATE and reading["measured_ns"] == reading["prior_ns"]
+        ):  # CONFLICT, or IMPOSSIBLE by now
             mine["superseded"] = 1  # the store holds the other value now; an amendment would bring this one back
         end += 1
     return end
