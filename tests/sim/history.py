@@ -66,7 +66,8 @@ class _History:
 
     def run(self) -> None:
         while not (self.world.is_calm and self._is_over()):
-            assert self.world.now_s < FAULTS_END_S + QUIET_S, "it does not drain"
+            is_late = self.world.now_s > FAULTS_END_S + QUIET_S
+            assert not is_late, f"it does not drain: {self._process and self._process.ailing()}"
             try:
                 self._turn(self._process or self._start())
             except Killed:
@@ -74,7 +75,6 @@ class _History:
                 self.world.now_s += RESTART_S
         assert self._process is not None
         self._process.stop()
-        assert not self._process.ailing(), f"everything is well, and they say: {self._process.ailing()}"
         self.close()
         self._witness.judge()
 
@@ -155,5 +155,6 @@ class _History:
             and self._fleet.is_done()
             and all(broker.is_empty for broker in self._brokers.values())
             and process.is_idle
+            and not process.ailing()
             and all(lag.due == 0 for lag in process.ledger.outbox_lag())
         )

@@ -25,6 +25,7 @@ MOST_ROWS = 20
 MOST_HELD = 12  # messages in the window of a source
 FAILURE_PAUSE_S = 1.0
 MOST_STEPS_TO_STOP = 200
+STEPS_TO_STOP = (1, 3, MOST_STEPS_TO_STOP)  # a stop may have no time to wait for a part
 PATIENCE = Patience(first_s=0.3, most_s=3.0, idle_s=1.2)
 # What a part may let out of its step while the world is in trouble; anything else is a mistake.
 TROUBLE = (OSError, sqlite3.OperationalError, Mistake)
@@ -69,6 +70,7 @@ class Process:
         self, world: World, brokers: dict[str, Broker], receiver: Receiver, watchlist: Watchlist, makes: Makes
     ) -> None:
         self._world = world
+        self._steps_to_stop = MOST_STEPS_TO_STOP
         dice = world.dice
         with ExitStack() as exits:
             self.journal = makes.journal(world)
@@ -163,6 +165,7 @@ class Process:
     def stop(self) -> None:
         """The order of a clean stop; what cannot be done in time is left to the next start."""
         self._world.tell("world", "stops")
+        self._steps_to_stop = MOST_STEPS_TO_STOP if self._world.is_calm else self._world.dice.choice(STEPS_TO_STOP)
         for source in self.sources:
             source.stop()
         self._drain(self.recorder.step)
@@ -179,7 +182,7 @@ class Process:
 
     def _drain(self, step: Callable[[], float]) -> None:
         with suppress(*TROUBLE):
-            for _ in range(MOST_STEPS_TO_STOP):
+            for _ in range(self._steps_to_stop):
                 if not step():
                     return
 

@@ -17,7 +17,7 @@ from rules.readings import SECOND_NS
 
 # Ten seconds before a midnight in UTC, so that a day of the journal ends in the middle of a history.
 BEGIN_NS = 1_772_409_590 * SECOND_NS
-FAULTS_END_S = 24.0
+FAULTS_END_S = 20.0
 
 
 class Killed(BaseException):
@@ -76,7 +76,7 @@ ALWAYS_S = 2 * FAULTS_END_S
 MANNERS = {
     Fault.KILL: Manner(1, ALWAYS_S, 0.002, 0.012),
     Fault.POWER: Manner(1, ALWAYS_S, 0.3, 0.8),
-    Fault.STOP: Manner(1, ALWAYS_S, 0.0005, 0.003),
+    Fault.STOP: Manner(1, ALWAYS_S, 0.001, 0.006),
     Fault.CONNECTION: Manner(1, ALWAYS_S, 0.005, 0.05),
     Fault.RESEND: Manner(1, ALWAYS_S, 0.02, 0.1),
     Fault.DISK_FULL: Manner(2, 6.0, 0.5, 1.0),
