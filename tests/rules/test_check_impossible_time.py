@@ -1,8 +1,10 @@
 """Impossible time: from the future, or from before there was a station. It never moves the clock of its series."""
 
+import pytest
+
 from rules.engine import Engine
 from rules.readings import SECOND_NS
-from tests.rules.watching import MINUTE_NS, START_NS, Row, batch, placed, verdicts, watch
+from tests.rules.watching import MINUTE_NS, START_NS, Folded, Row, batch, placed, verdicts, watch
 
 LONG_AGO_NS = 10**9 * SECOND_NS  # 2001
 
@@ -68,3 +70,16 @@ def test_an_episode_that_begins_with_the_message_that_ended_one_has_an_id_of_its
     assert [t.what for t in transitions] == ["opened", "cleared", "opened"]
     assert len({t.id for t in transitions}) == 3
     assert len({t.episode for t in transitions}) == 2
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3])
+def test_a_clock_that_is_set_back_brings_no_older_value_back_wherever_a_batch_is_cut(cut: int) -> None:
+    """The same time comes again with another value when, by our clock, it lies ahead; then a spike is amended."""
+    engine, store = clocked("spike"), Folded()
+    set_back = (0, START_NS + MINUTE_NS, START_NS - 1000 * MINUTE_NS, 7.0, 0, 9)
+    rows = [reading(0), reading(1, value=99.0), set_back, reading(2)]
+
+    for part in (rows[:cut], rows[cut:]):
+        store.write(engine.evaluate(batch(part)))
+
+    assert [row[0] for row in store.rows.values()] == [1.0, 7.0, 1.0]
