@@ -61,7 +61,7 @@ def run_case(catalogue: Catalogue, rule: str, case: Case) -> CaseResult:
         engine = Engine(Binding(catalogue, {STATION: station_of(case.station, case)}))
         try:
             found = [change for change in _fed(engine, cut(happenings)) if change.rule == rule]
-        except ValueError as refused:  # more limits in a row, or readings back, than the engine keeps
+        except ValueError as refused:  # more limits in a row than the engine keeps
             return CaseResult(rule, case.case, [str(refused)])
         told.append(sorted(change.id for change in found))
         got = sorted(_described(change, case) for change in found)

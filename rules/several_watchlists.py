@@ -10,7 +10,7 @@ from rules.watches import Watch, Watchlist
 class SeveralWatchlists:
     """A Watchlist. Of two rules with one name on one subject that of the earlier list watches.
 
-    A watch that its check cannot keep (a flat line over more readings than are kept) is left out, and told in
+    A watch that its check cannot keep (a flat line where the feed's interval is not known) is left out, and told in
     `left_out` by rule. `checks`: the check of every rule that watches something, so far.
     """
 

@@ -198,7 +198,10 @@ def _numbered(lists: Content | Roster, sort: str) -> dict[Subject, int]:
 
 
 def _refill_rings(table: Table, heirs: Int64s, before: Int64s, saved: TableContent) -> None:
-    """A window of the same size as it is; of another, the newest readings that both hold, oldest first."""
+    """A window of the same size as it is; of another, the newest readings that both hold, oldest first.
+
+    A window of merged readings that has another size begins anew.
+    """
     ring = _array(saved.ring)
     starts, sizes, seens = (_array(saved.state[name]).tolist() for name in ("ring_at", "ring_size", "seen"))
     for row, old in zip(heirs[before].tolist(), before.tolist(), strict=True):
@@ -208,7 +211,7 @@ def _refill_rings(table: Table, heirs: Int64s, before: Int64s, saved: TableConte
         if room == size:
             table.ring[at : at + room] = ring[starts[old] : starts[old] + size]
             continue
-        kept = min(seen, size, room)
+        kept = min(seen, size, room) if mine["block"] <= 1 else 0
         table.ring[at : at + kept] = ring[starts[old] + np.arange(seen - kept, seen) % size]
         mine["seen"] = kept
 

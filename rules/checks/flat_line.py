@@ -3,6 +3,10 @@
 Meaning as in ioos_qc 3.0, with the nominal interval of the feed: count = seconds // interval; a reading is flagged
 when the range of the valid ones among the last count + 1 readings is less than the tolerance, so the first `count`
 readings of a series are never flagged and tolerance 0 flags nothing. It counts readings, not time.
+
+A window of up to 256 readings is kept reading by reading. A longer one (hours of a feed that speaks every second) is
+kept in blocks of readings, each by its lowest and highest: whole blocks stand still or do not, so a flat run may be told
+by up to a block later, which is less than a hundredth of the window, and never earlier.
 """
 
 from typing import Annotated, Self
@@ -14,11 +18,15 @@ from rules.readings import SECOND_NS, Float64s, UInt8s
 from rules.state import FAIL, GOOD, IN_ORDER, MISSING, NOT_EVALUATED, SILENT, SUSPECT, Int32s, Records, compiled
 from rules.watches import Watch
 
-MOST_POINTS = 256
-OFF = MOST_POINTS + 1  # no suffix of the window is that long
+MOST_POINTS = 256  # kept a series: readings, or the lowest and the highest of blocks of readings
+FULL_BLOCKS = MOST_POINTS // 2 - 1  # and one that is being filled
+OFF = 2**31 - 1  # no window is that long
 
-LIMITS = np.dtype([("tolerance", "f8"), ("suspect_count", "i4"), ("fail_count", "i4")])
-STATE = np.dtype([("told", "u4"), ("ring_size", "u4"), ("ring_at", "i8"), ("seen", "i8")], align=True)
+LIMITS = np.dtype([("tolerance", "f8"), ("suspect_count", "i4"), ("fail_count", "i4"), ("block", "i4")], align=True)
+STATE = np.dtype(
+    [("told", "u4"), ("ring_size", "u4"), ("ring_at", "i8"), ("seen", "i8"), ("block", "i8")],
+    align=True,
+)
 
 
 class Thresholds(BaseModel):
@@ -26,8 +34,8 @@ class Thresholds(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    suspect_after_s: Annotated[int, Field(gt=0)] | None = None
-    fail_after_s: Annotated[int, Field(gt=0)] | None = None
+    suspect_after_s: Annotated[int, Field(gt=0, le=10**9)] | None = None
+    fail_after_s: Annotated[int, Field(gt=0, le=10**9)] | None = None
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
     @model_validator(mode="after")
@@ -41,36 +49,59 @@ def _count(after_s: int | None, interval_ns: int) -> int:
     return OFF if after_s is None else after_s // (interval_ns // SECOND_NS)
 
 
-def points(told: Thresholds, watch: Watch) -> int:
-    """How many readings the window holds.
-
-    Raises ValueError where the interval is under a second, or the window would hold more than 256 readings.
-    """
+def _window(told: Thresholds, watch: Watch) -> int:
+    """How many readings the longer of the two windows holds. ValueError where the interval is under a second."""
     if watch.interval_ns < SECOND_NS:
         raise ValueError(f"{watch.rule}: flat_line needs the nominal interval of the feed, a second at least")
-    longest = max(_count(s, watch.interval_ns) for s in (told.suspect_after_s, told.fail_after_s) if s is not None)
-    if longest >= MOST_POINTS:
-        raise ValueError(f"{watch.rule}: flat_line would need {longest + 1} readings; {MOST_POINTS} are kept")
-    return longest + 1
+    return 1 + max(_count(s, watch.interval_ns) for s in (told.suspect_after_s, told.fail_after_s) if s is not None)
+
+
+def _block(window: int) -> int:
+    """How many readings are merged into one block."""
+    return 1 if window <= MOST_POINTS else -(-window // FULL_BLOCKS)
+
+
+def points(told: Thresholds, watch: Watch) -> int:
+    """How many numbers are kept. Raises ValueError where the interval is under a second."""
+    window = _window(told, watch)
+    block = _block(window)
+    return window if block == 1 else 2 * (-(-window // block) + 1)
 
 
 def bind(told: Thresholds, watch: Watch, limits: np.void) -> None:
+    limits["block"] = _block(_window(told, watch))
     limits["tolerance"] = told.tolerance
     limits["suspect_count"] = _count(told.suspect_after_s, watch.interval_ns)
     limits["fail_count"] = _count(told.fail_after_s, watch.interval_ns)
 
 
 @compiled
-def standing(ring: Float64s, start: int, size: int, seen: int, tolerance: float) -> int:
+def keep(ring: Float64s, start: int, size: int, block: int, seen: int, x: float) -> None:
+    """Writes reading number `seen` into its block; nan where it is not valid."""
+    width = 1 if block == 1 else 2
+    low = start + seen // block % (size // width) * width
+    high = low + width - 1
+    if seen % block == 0 or not np.isfinite(ring[low]):
+        ring[low] = ring[high] = x
+    elif np.isfinite(x):
+        ring[low], ring[high] = min(ring[low], x), max(ring[high], x)
+
+
+@compiled
+def standing(ring: Float64s, start: int, size: int, block: int, seen: int, tolerance: float) -> int:
     """How many of the newest readings stand still together. Readings that vary end the walk after two or three."""
+    width = 1 if block == 1 else 2
+    newest = (seen - 1) // block
     low, high = np.inf, -np.inf
-    for back in range(min(seen, size)):
-        x = ring[start + (seen - 1 - back) % size]
-        if np.isfinite(x):
-            low, high = min(low, x), max(high, x)
+    still = 0
+    for back in range(min(newest + 1, size // width)):
+        at = start + (newest - back) % (size // width) * width
+        if np.isfinite(ring[at]):
+            low, high = min(low, ring[at]), max(high, ring[at + width - 1])
             if not high - low < tolerance:
-                return back
-    return min(seen, size)
+                break
+        still += block if back else (seen - 1) % block + 1
+    return still
 
 
 @compiled
@@ -97,13 +128,16 @@ def judge(
             if readings[row]["order"] != IN_ORDER:
                 continue
             mine = state[at]
+            told = limits[mine["told"]]
+            block = np.int64(told["block"])
+            if mine["block"] != block:  # what is kept means something else since the rule changed
+                mine["block"], mine["seen"] = block, 0
             start, size, seen = mine["ring_at"], np.int64(mine["ring_size"]), mine["seen"]
-            ring[start + seen % size] = x
+            keep(ring, start, int(size), int(block), seen, x)
             mine["seen"] = seen + 1
             if not np.isfinite(x):
                 continue
-            told = limits[mine["told"]]
-            still = standing(ring, start, int(size), seen + 1, told["tolerance"])
+            still = standing(ring, start, int(size), int(block), seen + 1, told["tolerance"])
             words[slot, row] = GOOD
             excess[slot, row] = still
             if still > told["fail_count"]:

@@ -1,12 +1,15 @@
 """Every case beside every rule, one test each; and the runner itself, which must be able to fail."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
 from jianwei.catalogue_files import read_catalogue
 from rules.cases import CaseResult, history, run_case, run_cases
+from rules.limits import MOST_LIMITS
 from rules.rule_schema import Case, CasesFile
+from rules.schema import PermitLimit
 from rules.strict_yaml import parse
 from tests.rules.small_catalogue import small
 
@@ -94,10 +97,20 @@ def test_a_case_that_expects_something_else_fails_and_says_what(old: str, new: s
 
 
 def test_a_case_that_the_engine_refuses_fails_with_its_reason() -> None:
-    every_second = CATALOGUE.cases["flat_line_water"][0].model_copy(update={"every": "1s"})
-    result = run_case(CATALOGUE, "flat_line_water", every_second)
+    """A permit that was changed every year says more limits in a row than the engine keeps."""
+    permit = [
+        PermitLimit(
+            parameter="w01001", period="instant", op="between", value=[year / 1000, 9.0], unit="1", permit="p", clause="1",
+            valid_from=date(year, 1, 1), valid_to=date(year, 12, 31),
+        )
+        for year in range(2020, 2030)
+    ]  # fmt: skip
+    case = CATALOGUE.cases["wastewater_over"][0]
+    many = case.model_copy(update={"station": case.station.model_copy(update={"permit": permit})})
+    result = run_case(CATALOGUE, "wastewater_over", many)
     assert not result.passed
-    assert result.problems == ["flat_line_water: flat_line would need 43201 readings; 256 are kept"]
+    assert len(result.problems) == 1
+    assert f"more than {MOST_LIMITS} limits follow each other" in result.problems[0]
 
 
 def test_what_other_rules_find_is_not_compared() -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from rules.checks import CHECKS
+from rules.readings import SECOND_NS
 from tests.rules.watching import MINUTE_NS, START_NS, Folded, minutely, placed, told, verdicts, watch
 
 NAN = np.nan
@@ -114,10 +115,10 @@ def test_a_flat_line_ends_with_the_first_reading_that_moves() -> None:
     assert (cleared.what, cleared.at_ns) == ("cleared", START_NS + 4 * MINUTE_NS)
 
 
-def test_a_window_longer_than_is_kept_is_refused_by_name() -> None:
-    rule = watch("flat_line", {"fail_after_s": 86_400, "tolerance": 0.5}, rule="stuck")
+def test_a_flat_line_needs_to_know_how_often_the_feed_speaks() -> None:
+    rule = watch("flat_line", {"fail_after_s": 86_400, "tolerance": 0.5}, rule="stuck", interval_ns=SECOND_NS // 2)
 
-    with pytest.raises(ValueError, match="stuck: flat_line would need 1441 readings"):
+    with pytest.raises(ValueError, match="stuck: flat_line needs the nominal interval of the feed, a second at least"):
         placed([rule])
 
 
