@@ -191,10 +191,9 @@ def settle(
             mine["batch"] = batch
             mine["row"] = end
             mine["superseded"] = 0
-        elif (
-            reading["order"] != LATE and reading["measured_ns"] == reading["prior_ns"]
-        ):  # CONFLICT, or IMPOSSIBLE by now
-            mine["superseded"] = 1  # the store holds the other value now; an amendment would bring this one back
+        elif reading["order"] != LATE and reading["measured_ns"] == reading["prior_ns"]:
+            # CONFLICT, or IMPOSSIBLE by now: the store holds the other value; an amendment would bring this one back.
+            mine["superseded"] = 1
         end += 1
     return end
 
