@@ -52,12 +52,9 @@ def watchlist() -> Handmade:
                 raise_after=Persistence(1, 1, 0),
                 interval_ns=INTERVAL_NS,
             ),
+            watch("impossible_time", {"ahead_s": 60, "earliest": "2020-01-01"}, series=first, interval_ns=INTERVAL_NS),
             watch("silence", {"suspect_after": 2.0, "fail_after": 5.0}, series=first, interval_ns=INTERVAL_NS),
             watch("equipment_flag", {"flags": ("D",), "says": "suspect"}, series=first, interval_ns=INTERVAL_NS),
-        ]
-        watches += [
-            watch("impossible_time", {"ahead_s": 60, "earliest": "2020-01-01"}, series=series, interval_ns=INTERVAL_NS)
-            for series in (first, second)
         ]
     return Handmade(watches, [(station, Kind.MINUTE) for station in STATIONS])
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rules.readings import SECOND_NS
 
-# Ten seconds before a midnight in UTC, so that a day of the journal ends in the middle of a history.
-BEGIN_NS = 1_772_409_590 * SECOND_NS
+# Six seconds before a midnight in UTC, so that a day of the journal ends in the middle of a history.
+BEGIN_NS = 1_772_409_594 * SECOND_NS
 FAULTS_END_S = 20.0
 
 
@@ -94,7 +94,7 @@ MANNERS = {
     Fault.CHANNEL_UNSURE: Manner(3, 10.0, 0.1, 0.5),
     Fault.CLOCK_BACK: Manner(1, ALWAYS_S, 0.001, 0.004),
     Fault.SLOW_PART: Manner(2, 8.0, 0.5, 1.0),
-    Fault.RETENTION: Manner(1, ALWAYS_S, 0.01, 0.05),
+    Fault.RETENTION: Manner(1, ALWAYS_S, 0.05, 0.3),
     Fault.LATE: Manner(2, 15.0, 0.05, 0.4),
     Fault.DUPLICATE: Manner(2, 15.0, 0.05, 0.4),
     Fault.CONFLICT: Manner(2, 15.0, 0.05, 0.3),
@@ -129,7 +129,7 @@ class World:
         self._disks = 0
         self.disk = root / "0"
         self.disk.mkdir()
-        self._begin_ns = BEGIN_NS + self.dice.choice((0, 3600)) * SECOND_NS
+        self._begin_ns = BEGIN_NS + self.dice.choice((0, 0, 3600)) * SECOND_NS
         self._set_back_ns = 0
         self._older_ledger: dict[str, bytes] = {}
         self.spells = {fault: self._spells(manner, on=fault in faults) for fault, manner in MANNERS.items()}
