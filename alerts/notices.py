@@ -27,6 +27,9 @@ class Bilingual(BaseModel):
     en: str
 
 
+NOTHING = Bilingual(zh="", en="")
+
+
 class Names(Protocol):
     """What things are called. An unknown one is called by its code."""
 
@@ -188,17 +191,26 @@ def _about_rule(transition: Transition, names: Names) -> Bilingual:
     family, rule = FAMILIES[transition.family], names.rule(transition.rule)
     if transition.what == "cleared":
         ended = Bilingual(zh="，已恢复", en=", back to normal")
-        shown = ""
+        shown = NOTHING
     else:
-        ended = Bilingual(zh="", en="")
-        shown = _value(transition.last or transition.worst or transition.first, transition.unit)
+        ended = NOTHING
+        shown = _evidence(transition)
     subject = _subject(transition, names) if transition.parameter or transition.kind is not None else None
-    about = Bilingual(zh=f"，{subject.zh}", en=f", {subject.en}") if subject else Bilingual(zh="", en="")
-    tail = f" {shown}" if shown and subject else ""
+    about = Bilingual(zh=f"，{subject.zh}{shown.zh}", en=f", {subject.en}{shown.en}") if subject else NOTHING
     return Bilingual(
-        zh=f"{family.zh}：{rule.zh}{about.zh}{tail}{ended.zh}",
-        en=f"{family.en}: {rule.en}{about.en}{tail}{ended.en}",
+        zh=f"{family.zh}：{rule.zh}{about.zh}{ended.zh}",
+        en=f"{family.en}: {rule.en}{about.en}{ended.en}",
     )
+
+
+def _evidence(transition: Transition) -> Bilingual:
+    """The last value; where a whole feed is meant, the time that its message carried."""
+    point = transition.last or transition.worst or transition.first
+    if point is not None and not transition.parameter and transition.kind is not None:
+        at = f"{instant(point.measured_ns).astimezone(CHINA):%Y-%m-%d %H:%M}"
+        return Bilingual(zh=f"，数据时间 {at}", en=f" dated {at}")
+    shown = _value(point, transition.unit)
+    return Bilingual(zh=f" {shown}", en=f" {shown}") if shown else NOTHING
 
 
 def _subject(transition: Transition, names: Names) -> Bilingual:

@@ -11,6 +11,7 @@ from rules.limits import candidates, in_force
 from rules.readings import SECOND_NS, Family, Kind, Level, LimitInForce, SeriesKey
 from rules.rule_schema import FAMILIES, LEVELS, Hold, Rule
 from rules.schema import KINDS, Station
+from rules.state import Moved
 from rules.watches import Escalation, Persistence, Subject, Watch
 
 
@@ -95,13 +96,19 @@ class Binding:
         ]
 
     def of_feed(self, station: str, kind: Kind) -> Sequence[Watch]:
-        """Watches on the arrival of one kind; empty where the station is not expected to send it."""
-        interval_ns = self._feeds.get((station, kind))
-        if interval_ns is None:
-            return ()
-        rules = self._rules.get((self._stations[station].station_type, "feed"), ())
+        """Watches on the messages of one kind; empty for an unknown station.
+
+        Nobody waits for a kind that the station is not expected to send.
+        """
+        entry = self._stations.get(station)
+        rules = self._rules.get((entry.station_type, "feed"), ()) if entry else ()
+        interval_ns = self._feeds.get((station, kind), 0)
         subject = Subject(station, kind=kind)
-        return [self._whole(rule).on(subject, interval_ns) for rule in rules if _is_of_kind(rule, kind)]
+        return [
+            self._whole(rule).on(subject, interval_ns)
+            for rule in rules
+            if _is_of_kind(rule, kind) and (interval_ns or CHECKS[rule.check].moved is not Moved.BY_TICK)
+        ]
 
     def of_station(self, station: str) -> Sequence[Watch]:
         """Watches on a station as a whole; empty for an unknown one."""

@@ -227,6 +227,8 @@ def point_of(moved: int, reading: np.void) -> tuple[int, float, int]:
     """Which reading the word is about: time, value, position."""
     if moved == BY_PRIOR:
         return reading["prior_ns"], reading["prior_value"], reading["prior_position"]
+    if moved == BY_ARRIVAL:  # it is about the time of a whole message
+        return reading["measured_ns"], np.nan, reading["position"]
     return reading["measured_ns"], reading["value"], reading["position"]
 
 

@@ -150,6 +150,8 @@ def _restore_table(
 ) -> list[OpenEpisode]:
     """Gives each row what the row of the same rule and subject had learnt; returns open episodes nobody takes up."""
     size = saved.subject.shape[0]
+    if table and saved.sort != table.spec.subject:  # what it watches has become another thing
+        table = None
     heirs = _heirs(roster, table, content, saved) if table else np.full(size, NOBODY)
     before = np.flatnonzero(heirs != NOBODY)
     if table:

@@ -63,7 +63,7 @@ def _table() -> Mapping[str, CheckSpec]:
         return CheckSpec(name, bit, subject, *told, **more)
 
     specs = [
-        spec(impossible_time, 0, "series", moved=Moved.BY_ARRIVAL),
+        spec(impossible_time, 0, "feed", moved=Moved.BY_ARRIVAL),
         spec(gross_range, 1, "series"),
         spec(spike, 2, "series", moved=Moved.BY_PRIOR),
         spec(rate_of_change, 3, "series"),

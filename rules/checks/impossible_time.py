@@ -1,11 +1,11 @@
-"""Impossible time: a reading from the future, or from before there was a station.
+"""Impossible time: readings from the future, or from before there was a station.
 
 FAIL when measured more than `ahead_s` after it was received, or before the day `earliest` (UTC). Runs before the
 order of readings is made, so that one wrong clock does not make all later readings late.
 
-Its episodes move in received time, since the measured time is what is wrong. Readings of a clock that is wrong still
-have an order among themselves: only one that is newer than the last wrong one, on the same side, moves the episode,
-so a message that comes twice opens nothing.
+A clock belongs to the logger, not to a parameter: every reading gets its word, and a feed has one episode. It moves in
+received time, since the measured time is what is wrong, once for each new time: the parameters of a message count as
+one, and a message that comes twice as none. Times of a wrong clock still have an order among themselves, on each side.
 """
 
 from datetime import UTC, date, datetime
@@ -19,7 +19,17 @@ from rules.state import FAIL, FAR_PAST_NS, GOOD, SILENT, Int32s, Records, compil
 from rules.watches import Watch
 
 LIMITS = np.dtype([("ahead_ns", "i8"), ("earliest_ns", "i8")])
-STATE = np.dtype([("told", "u4"), ("seen_ahead", "u2"), ("seen_early", "u2"), ("ahead_ns", "i8"), ("early_ns", "i8")])
+STATE = np.dtype(
+    [
+        ("told", "u4"),
+        ("seen_ahead", "u2"),
+        ("seen_early", "u2"),
+        ("ahead_ns", "i8"),
+        ("early_ns", "i8"),
+        ("seen_good", "i8"),
+        ("good_ns", "i8"),
+    ]
+)
 
 
 class Thresholds(BaseModel):
@@ -62,7 +72,6 @@ def judge(
             measured_ns = readings[row]["measured_ns"]
             received_ns = readings[row]["received_ns"]
             words[slot, row] = GOOD
-            moves[slot, row] = GOOD
             if measured_ns < told["earliest_ns"]:
                 newer = not mine["seen_early"] or measured_ns > mine["early_ns"]
                 if newer:
@@ -74,6 +83,11 @@ def judge(
                     mine["seen_ahead"] = 1
                     mine["ahead_ns"] = measured_ns
             else:
+                newer = not mine["seen_good"] or measured_ns > mine["good_ns"]
+                if newer:
+                    mine["seen_good"] = 1
+                    mine["good_ns"] = measured_ns
+                moves[slot, row] = GOOD if newer else SILENT
                 continue
             words[slot, row] = FAIL
             moves[slot, row] = FAIL if newer else SILENT

@@ -53,12 +53,11 @@ CUTS = st.frozensets(st.integers(0, LONGEST))
 
 
 def of_series(key: SeriesKey, edition: int = 1) -> list[Watch]:
-    """Watches of every check on one series, some twice."""
+    """Watches of every check on one series, some checks twice."""
     limits = [limit(0, 4, 0, START_S + 600), limit(3, 8, START_S + 900)]
     steps = [Escalation(1.5, Level.ORANGE), Escalation(2.0, Level.RED)]
     flat = {"suspect_after_s": 60, "fail_after_s": 180, "tolerance": 0.5}
     return [
-        watch("impossible_time", {"ahead_s": 3600, "earliest": "2020-01-01"}, series=key, edition=edition),
         watch("gross_range", {"fail": (0, 15), "suspect": (1, 8)}, series=key, edition=edition),
         watch("gross_range", {"fail": (0, 4)}, rule="narrow", series=key, edition=edition),
         watch("spike", {"suspect": 2, "fail": 5}, series=key, edition=edition),
@@ -70,11 +69,12 @@ def of_series(key: SeriesKey, edition: int = 1) -> list[Watch]:
 
 
 def of_station(key: SeriesKey, edition: int = 1) -> list[Watch]:
-    """Watches on the station of a series, and on its feed."""
+    """Watches on the station of a series, and on its feed, whose clock may be wrong."""
     return [
         watch("equipment_flag", {"flags": ["M", "D"], "says": "suspect"}, series=key, edition=edition),
         watch("equipment_flag", {"flags": ["F"], "says": "not_evaluated"}, rule="stopped", series=key, edition=edition),
         watch("silence", {"suspect_after": 3, "fail_after": 10}, series=key, edition=edition),
+        watch("impossible_time", {"ahead_s": 3600, "earliest": "2020-01-01"}, series=key, edition=edition),
     ]
 
 

@@ -145,8 +145,8 @@ def test_feeds_of_the_register_replace_those_of_the_type() -> None:
 
 def test_silence_watches_the_feeds_that_are_expected_and_flags_the_whole_station() -> None:
     binding = bound(REAL, station(station_type="wastewater_outlet", feeds={"hour": 3600}))
-    assert rules_of(binding.of_feed("S", Kind.HOUR)) == ["silence_hourly"]
-    assert rules_of(binding.of_feed("S", Kind.DAY)) == []
+    assert rules_of(binding.of_feed("S", Kind.HOUR)) == ["impossible_time", "silence_hourly"]
+    assert rules_of(binding.of_feed("S", Kind.DAY)) == ["impossible_time"]
     assert rules_of(binding.of_feed("Z", Kind.HOUR)) == []
     assert {watch.check for watch in binding.of_station("S")} == {"equipment_flag"}
     assert not binding.of_station("Z")
