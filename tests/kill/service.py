@@ -15,7 +15,6 @@ from ingest.journal import SqliteJournal
 from ingest.stores.sqlite import SqliteStore
 from jianwei.folders import DataFolder
 from rules.readings import SECOND_NS, Transition
-from rules.schema import Station
 from simulators.fleet import register_yaml
 from simulators.load import Load, Plan, Report, read_report
 
@@ -70,18 +69,13 @@ class Found:
         )
 
 
-def stations() -> list[Station]:
-    """Those of the load. They are said to report once a minute, so that windows of hours fit in what a check keeps."""
-    return [station.model_copy(update={"feeds": {"realtime": 60}}) for station in Load(PLAN).stations]
-
-
 class Service:
     """`jianwei run` on `folder`, started as often as asked."""
 
     def __init__(self, folder: Path, port: int) -> None:
         folder.mkdir(parents=True)
         (folder / "jianwei.toml").write_text(SETTINGS.format(source=SOURCE, port=port, resend_after_s=RESEND_AFTER_S))
-        (folder / "stations.yaml").write_text(register_yaml(stations()))
+        (folder / "stations.yaml").write_text(register_yaml(Load(PLAN).stations))
         self.folder = folder
         self.data = DataFolder(folder / "data")
         self._log = (folder / "log.jsonl").open("ab")
