@@ -3,12 +3,15 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from alerts.channels.webhook import signature
 from ingest.batching import BatchBuilder
 from ingest.formats.json_v1 import JsonV1
 from jianwei.commands import COMMANDS, GROUPS
+from jianwei.settings import read_settings
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -78,3 +81,29 @@ def test_every_dependency_has_its_line() -> None:
     listed = {name.strip() for row in re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE) for name in row.split(",")}
     embedded = re.findall(r'^embedded = \["([A-Za-z0-9-]+)', project, re.MULTILINE)
     assert {*named, *embedded} - {"jianwei"} == listed - {"library", "---"}
+
+
+def test_a_receiver_can_check_a_webhook_as_the_page_says() -> None:
+    page = (ROOT / "docs" / "alerts.md").read_text()
+    code = next(code for language, code in FENCE.findall(page) if language == "python")
+    told: dict[str, Any] = {}
+    exec(compile(code, "docs/alerts.md", "exec"), told)  # noqa: S102  # our own page
+    body, sent_s, secret = b'{"id": "1"}', 1_772_323_200, "a shared secret"
+    header = signature(secret, sent_s, body)
+    assert told["is_genuine"](header, body, secret, sent_s + 10)
+    assert not told["is_genuine"](header, body + b" ", secret, sent_s + 10)
+    assert not told["is_genuine"](header, body, "another secret", sent_s + 10)
+    assert not told["is_genuine"](header, body, secret, sent_s + 301)
+
+
+@pytest.mark.parametrize("page", ["docs/alerts.md"])
+def test_settings_on_a_page_are_taken(page: str, tmp_path: Path) -> None:
+    for language, code in FENCE.findall((ROOT / page).read_text()):
+        if language == "toml":
+            (tmp_path / "jianwei.toml").write_text(code)
+            assert read_settings(tmp_path / "jianwei.toml").channels
+
+
+def test_pages_that_the_sample_names_exist() -> None:
+    sample = (ROOT / "jianwei" / "sample.toml").read_text()
+    assert [page for page in re.findall(r"docs/\w+\.md", sample) if not (ROOT / page).exists()] == []
