@@ -240,16 +240,16 @@ def test_a_gap_is_a_silence_only_where_the_rows_are_in_order(ask: Ask, tmp_path:
     assert "not in the order" in said.err
 
 
-def test_a_window_that_is_too_long_for_the_interval_is_left_out_and_told(ask: Ask, tmp_path: Path) -> None:
-    quick = table(tmp_path / "quick.csv", *[7] * 9, header="time,w01001", every_min=1)
-    flat = "rules: [{rule: still, check: flat_line, thresholds: {tolerance: 0.01, suspect_after_s: 86400}}]"
+def test_a_rule_that_needs_an_interval_is_left_out_and_told_where_there_is_none(ask: Ask, tmp_path: Path) -> None:
+    flat = "rules: [{rule: still, check: flat_line, thresholds: {tolerance: 0.01, suspect_after_s: 240}}]"
     rules = written(tmp_path / "rules.yaml", flat)
-    said = ask("judge", quick, "--rules", rules)
+    alone = table(tmp_path / "alone.csv", 7, header="time,w01001", every_min=1)
+    said = ask("judge", alone, "--rules", rules)
     assert said.code == 0
-    assert "left out: still: flat_line would need 1441 readings" in said.err
-    shorter = written(tmp_path / "shorter.yaml", flat.replace("86400", "240"))
+    assert "left out: still: flat_line needs the nominal interval of the feed" in said.err
+    quick = table(tmp_path / "quick.csv", *[7] * 9, header="time,w01001", every_min=1)
     judged = tmp_path / "judged.csv"
-    assert ask("judge", quick, "--rules", shorter, "--out", judged).code == 0
+    assert ask("judge", quick, "--rules", rules, "--out", judged).code == 0
     assert told(judged, "flat_line") == [("1",)] * 4 + [("3",)] * 5
 
 
