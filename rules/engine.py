@@ -62,7 +62,7 @@ class Engine:
             return found
         readings = np.zeros(table.size, READING)
         moves = np.zeros((1, table.size), dtype=np.uint8)
-        place = np.arange(table.size, dtype=np.int32)[np.newaxis, :]
+        place = np.arange(table.size, dtype=np.int32)[:, np.newaxis]
         manners = self._roster.manners.records
         with np.errstate(all="ignore"):
             raised = judge_tick(now_ns, readings, table.limits.records, table.state, moves)

@@ -256,13 +256,13 @@ def move(
     in use.
     """
     found = 0
-    for slot in range(place.shape[0]):
-        for at in range(readings.size):
+    for at in range(readings.size):
+        reading = readings[at]
+        for slot in range(place.shape[1]):
             word = words[slot, at]
             if word not in (GOOD, SUSPECT, FAIL):
                 continue
-            reading = readings[at]
-            row = place[slot, reading["subject"]]
+            row = place[reading["subject"], slot]
             if row < 0 or (active[row] < 0 and word == GOOD) or not speaks(moved, reading["order"]):
                 continue
             manner = manners[manner_of[row]]

@@ -39,7 +39,7 @@ def words_by_rule(
     for table in tables:
         for slot in range(table.slots):
             at = desk.slots_of[table.spec.name].start + slot
-            rows = table.place[slot, readings["subject"][reading]]
+            rows = table.place[readings["subject"][reading], slot]
             spoken = _spoken(desk, at, origin, reading)
             rules = roster.manners.records["rule"][table.manner[rows]]
             for number in np.unique(rules[rows != NOBODY]):

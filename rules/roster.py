@@ -85,7 +85,7 @@ class Roster:
         table.state["abnormal"] = 0
         flags = self.newest["ordered_flag"][: len(self.keys)].astype(np.int64)
         for slot in range(table.slots):
-            rows = table.place[slot, : len(self.keys)]
+            rows = table.place[: len(self.keys), slot]
             watched = rows != NOBODY
             told = table.limits.records["flags"][table.state["told"][rows[watched]]].astype(np.int64)
             np.add.at(table.state["abnormal"], rows[watched], (told >> flags[watched] & 1).astype(np.int32))

@@ -21,7 +21,7 @@ from rules.state import Records
 from rules.tables import NOBODY, Table
 from rules.watches import Subject
 
-MAGIC = b"JWS1"
+MAGIC = b"JWS2"
 DIGEST_SIZE = 16
 LEVEL = 1
 PLACED = ("ring_at", "ring_size")  # where a window lies is decided when a row is made
@@ -138,7 +138,7 @@ def _table_content(roster: Roster, table: Table) -> TableContent:
         unit=_column(manners["unit"]),
         family=_column(manners["family"]),
         subject=_column(table.subject[: table.size]),
-        state=_columns(table.state[: table.size], without=("told",)),
+        state=_columns(table.state[: table.size], without=("told", "active")),
         ring=_column(table.ring[: table.ring_size]),
         ended=_column(table.ended[: table.size]),
         episodes=_columns(running[np.argsort(running["row"])]),
@@ -207,15 +207,18 @@ def _refill_rings(table: Table, heirs: Int64s, before: Int64s, saved: TableConte
     ring = _array(saved.ring)
     starts, sizes, seens = (_array(saved.state[name]).tolist() for name in ("ring_at", "ring_size", "seen"))
     for row, old in zip(heirs[before].tolist(), before.tolist(), strict=True):
-        seen, size = seens[old], sizes[old]
+        held, size = max(seens[old] - 1, 0), sizes[old]  # the newest lies in its record
         mine = table.state[row]
         at, room = int(mine["ring_at"]), int(mine["ring_size"])
         if room == size:
             table.ring[at : at + room] = ring[starts[old] : starts[old] + size]
             continue
-        kept = min(seen, size, room) if mine["block"] <= 1 else 0
-        table.ring[at : at + kept] = ring[starts[old] + np.arange(seen - kept, seen) % size]
-        mine["seen"] = kept
+        if mine["block"] > 1:
+            mine["seen"] = 0
+            continue
+        kept = min(held, size, room)
+        table.ring[at : at + kept] = ring[starts[old] + np.arange(held - kept, held) % size]
+        mine["seen"] = min(int(mine["seen"]), kept + 1)
 
 
 def _orphan(episode: np.void, content: Content, saved: TableContent, check: str) -> OpenEpisode:

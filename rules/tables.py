@@ -48,20 +48,19 @@ class Distinct:
 class Table:
     """Row by row, what one check knows of its subjects.
 
-    A subject with several watches of this check has a row for each, in slots 0, 1, 2; `place[slot, series]` leads to it.
+    A subject with several watches of this check has a row for each, in slots 0, 1, 2; `place[series, slot]` leads to it.
     """
 
     def __init__(self, spec: CheckSpec, series_room: int) -> None:
         self.spec = spec
         self.size = 0
-        self.place: Int32s = np.full((0, series_room), NOBODY, dtype=np.int32)
+        self.place: Int32s = np.full((series_room, 0), NOBODY, dtype=np.int32)
         self.limits = Distinct(spec.limits)
         self.state: Records = np.zeros(8, spec.state)
         self.ring: Float64s = np.zeros(1)
         self.ring_size = 0
         self.subject: Int32s = np.zeros(8, dtype=np.int32)
         self.manner: Int32s = np.zeros(8, dtype=np.int32)
-        self.active: Int32s = np.full(8, NOBODY, dtype=np.int32)
         self.ended: Int64s = np.full(8, FAR_PAST_NS, dtype=np.int64)
         self.pool: Records = np.zeros(0, EPISODE)
         self.free: Int32s = np.zeros(1, dtype=np.int32)
@@ -71,7 +70,7 @@ class Table:
 
     @property
     def slots(self) -> int:
-        return int(self.place.shape[0])
+        return int(self.place.shape[1])
 
     @property
     def running(self) -> int:
@@ -92,9 +91,8 @@ class Table:
             self.state = grown(self.state, self.size)
             self.subject = grown(self.subject, self.size)
             self.manner = grown(self.manner, self.size)
-            self.active = grown(self.active, self.size, NOBODY)
             self.ended = grown(self.ended, self.size, FAR_PAST_NS)
-        self.state["told"][row] = told
+        self.state["told"][row], self.state["active"][row] = told, NOBODY
         self.manner[row] = manner
         self.subject[row] = subject
         if points:
@@ -106,14 +104,11 @@ class Table:
     def lead(self, slot: int, series: int, row: int) -> None:
         """From now on readings of the series reach the row in this slot."""
         if slot >= self.slots:
-            more = np.full((slot + 1 - self.slots, self.place.shape[1]), NOBODY, dtype=np.int32)
-            self.place = np.concatenate([self.place, more])
-        self.place[slot, series] = row
+            self._widen(self.place.shape[0], slot + 1)
+        self.place[series, slot] = row
 
     def make_room_for_series(self, room: int) -> None:
-        wider = np.full((self.slots, room), NOBODY, dtype=np.int32)
-        wider[:, : self.place.shape[1]] = self.place
-        self.place = wider
+        self._widen(room, self.slots)
 
     def move(
         self, readings: Records, place: Int32s, words: UInt8s, excess: Float64s, raised: int, manners: Records
@@ -126,7 +121,7 @@ class Table:
         room = 2 * raised + running
         self.events, self.copies = grown(self.events, room), grown(self.copies, room)
         moved = int(self.spec.moved)
-        state = (self.active, self.manner, manners, self.ended, self.pool, self.free)
+        state = (self.state["active"], self.manner, manners, self.ended, self.pool, self.free)
         return move(moved, readings, place, words, excess, *state, self.events, self.copies)
 
     def run(self, row: int, episode: np.void) -> None:
@@ -136,7 +131,12 @@ class Table:
         self.free[0] -= 1
         self.pool[at] = episode
         self.pool[at]["row"] = row
-        self.active[row] = at
+        self.state["active"][row] = at
+
+    def _widen(self, series: int, slots: int) -> None:
+        wider = np.full((series, slots), NOBODY, dtype=np.int32)
+        wider[: self.place.shape[0], : self.slots] = self.place
+        self.place = wider
 
     def _make_room_for_episodes(self, wanted: int) -> None:
         if self.free[0] >= wanted:

@@ -37,10 +37,10 @@ def no_points(_told: BaseModel, _watch: Watch) -> int:
 class CheckSpec:
     """A check. `bit` stands in stored masks: it never changes and is never given away again.
 
-    `judge(readings, place, limits, state, ring, words, excess, moves)` walks the slots of `place` (one watch of this
-    check on a subject each) and in each the readings in arrival order. `place[slot, series]` is the row of `state`, -1
-    where nothing watches; `state[row]["told"]` the row of `limits`; `ring` holds as many floats a row as `points` asks
-    for. It sets `words[slot, row]`, our word on the reading (0: none); for raised ones `excess`, which grows with how bad it
+    `judge(readings, place, limits, state, ring, words, excess, moves)` walks the readings in arrival order and for each
+    the slots of `place` (one watch of this check on a subject each). `place[series, slot]` is the row of `state`, -1
+    where nothing watches; `state[row]["told"]` the row of `limits`, `state[row]["active"]` belongs to the episodes;
+    `ring` holds as many floats a row as `points` asks for. It sets `words[slot, row]`, our word on the reading (0: none); for raised ones `excess`, which grows with how bad it
     is; and, where it is not the word on the reading that moves the episode, `moves`. It returns how often it raised.
     """
 

@@ -14,7 +14,7 @@ from rules.state import GOOD, IN_ORDER, NOT_EVALUATED, SILENT, SUSPECT, Int32s, 
 from rules.watches import Watch
 
 LIMITS = np.dtype([("flags", "u4"), ("says", "u4")])
-STATE = np.dtype([("told", "u4"), ("abnormal", "i4")])
+STATE = np.dtype([("told", "u4"), ("active", "i4"), ("abnormal", "i4")])
 
 Letter = Literal["F", "M", "S", "D", "C", "T", "B"]
 
@@ -51,21 +51,22 @@ def judge(
 ) -> int:
     """`moves`: SUSPECT while any series of the station is abnormal, whatever the word on the reading."""
     raised = 0
-    for slot in range(place.shape[0]):
-        for row in range(readings.size):
+    for row in range(readings.size):
+        reading = readings[row]
+        for slot in range(place.shape[1]):
             words[slot, row] = SILENT
             moves[slot, row] = SILENT
-            at = place[slot, readings[row]["subject"]]
+            at = place[reading["subject"], slot]
             if at < 0:
                 continue
             mine = state[at]
             told = limits[mine["told"]]
-            flagged = np.int64(told["flags"]) >> np.int64(readings[row]["flag"]) & 1
+            flagged = np.int64(told["flags"]) >> np.int64(reading["flag"]) & 1
             if flagged:
                 words[slot, row] = told["says"]
-            if readings[row]["order"] != IN_ORDER:
+            if reading["order"] != IN_ORDER:
                 continue
-            was_flagged = np.int64(told["flags"]) >> np.int64(readings[row]["prior_flag"]) & 1
+            was_flagged = np.int64(told["flags"]) >> np.int64(reading["prior_flag"]) & 1
             mine["abnormal"] += flagged - was_flagged
             moves[slot, row] = GOOD
             if mine["abnormal"] > 0:

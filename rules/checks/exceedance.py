@@ -20,7 +20,7 @@ LIMITS = np.dtype(
         ("high", "f8", (MOST_LIMITS,)),
     ]
 )
-STATE = np.dtype([("told", "u4")])
+STATE = np.dtype([("told", "u4"), ("active", "i4")])
 
 
 class Thresholds(BaseModel):
@@ -67,19 +67,19 @@ def judge(
 ) -> int:
     """Excess: by which share of the limit the value is outside."""
     raised = 0
-    for slot in range(place.shape[0]):
-        for row in range(readings.size):
-            at = place[slot, readings[row]["subject"]]
+    for row in range(readings.size):
+        reading = readings[row]
+        subject, x, measured_ns = reading["subject"], reading["valid"], reading["measured_ns"]
+        for slot in range(place.shape[1]):
+            at = place[subject, slot]
             if at < 0:
                 words[slot, row] = SILENT
                 continue
-            x = readings[row]["valid"]
             if not np.isfinite(x):
                 words[slot, row] = MISSING
                 continue
             words[slot, row] = NOT_EVALUATED
             told = limits[state[at]["told"]]
-            measured_ns = readings[row]["measured_ns"]
             for k in range(MOST_LIMITS):
                 if measured_ns < told["from_ns"][k]:
                     break

@@ -4,6 +4,9 @@ Meaning as in ioos_qc 3.0, with the nominal interval of the feed: count = second
 when the range of the valid ones among the last count + 1 readings is less than the tolerance, so the first `count`
 readings of a series are never flagged and tolerance 0 flags nothing. It counts readings, not time.
 
+A value that differs from the one before it by the tolerance lets go of all before it: no window that holds both stands
+still. So a window is kept, and walked through, only while values stand still (a tolerance made wider later sees no more).
+
 A window of up to 256 readings is kept reading by reading. A longer one (hours of a feed that speaks every second) is
 kept in blocks of readings, each by its lowest and highest: whole blocks stand still or do not, so a flat run may be told
 by up to a block later, which is less than a hundredth of the window, and never earlier.
@@ -24,7 +27,15 @@ OFF = 2**31 - 1  # no window is that long
 
 LIMITS = np.dtype([("tolerance", "f8"), ("suspect_count", "i4"), ("fail_count", "i4"), ("block", "i4")], align=True)
 STATE = np.dtype(
-    [("told", "u4"), ("ring_size", "u4"), ("ring_at", "i8"), ("seen", "i8"), ("block", "i8")],
+    [
+        ("told", "u4"),
+        ("active", "i4"),
+        ("ring_at", "i4"),
+        ("ring_size", "i4"),
+        ("block", "i4"),
+        ("seen", "i4"),  # since a value left the one before it by the tolerance
+        ("last", "f8"),  # the newest of these; the others lie in the ring
+    ],
     align=True,
 )
 
@@ -88,13 +99,16 @@ def keep(ring: Float64s, start: int, size: int, block: int, seen: int, x: float)
 
 
 @compiled
-def standing(ring: Float64s, start: int, size: int, block: int, seen: int, tolerance: float) -> int:
-    """How many of the newest readings stand still together. Readings that vary end the walk after two or three."""
+def standing(x: float, ring: Float64s, start: int, size: int, block: int, seen: int, tolerance: float) -> int:
+    """How many of the newest readings stand still together: x, and of the `seen` before it."""
+    if not tolerance > 0:
+        return 0
     width = 1 if block == 1 else 2
+    blocks = size - 1 if block == 1 else size // 2  # x is one of the window
     newest = (seen - 1) // block
-    low, high = np.inf, -np.inf
-    still = 0
-    for back in range(min(newest + 1, size // width)):
+    low = high = x
+    still = 1
+    for back in range(min(newest + 1, blocks)):
         at = start + (newest - back) % (size // width) * width
         if np.isfinite(ring[at]):
             low, high = min(low, ring[at]), max(high, ring[at + width - 1])
@@ -117,27 +131,31 @@ def judge(
 ) -> int:
     """Excess: how many readings stand still, up to the window."""
     raised = 0
-    for slot in range(place.shape[0]):
-        for row in range(readings.size):
-            at = place[slot, readings[row]["subject"]]
+    for row in range(readings.size):
+        reading = readings[row]
+        subject, x, order = reading["subject"], reading["valid"], reading["order"]
+        for slot in range(place.shape[1]):
+            at = place[subject, slot]
             if at < 0:
                 words[slot, row] = SILENT
                 continue
-            x = readings[row]["valid"]
             words[slot, row] = NOT_EVALUATED if np.isfinite(x) else MISSING
-            if readings[row]["order"] != IN_ORDER:
+            if order != IN_ORDER:
                 continue
             mine = state[at]
             told = limits[mine["told"]]
-            block = np.int64(told["block"])
+            block = told["block"]
             if mine["block"] != block:  # what is kept means something else since the rule changed
                 mine["block"], mine["seen"] = block, 0
-            start, size, seen = mine["ring_at"], np.int64(mine["ring_size"]), mine["seen"]
-            keep(ring, start, int(size), int(block), seen, x)
-            mine["seen"] = seen + 1
+            start, size, seen = mine["ring_at"], mine["ring_size"], mine["seen"]
+            if abs(x - mine["last"]) >= told["tolerance"]:
+                seen = 0  # no window with both stands still: what was before matters no more
+            if seen:
+                keep(ring, start, size, block, seen - 1, mine["last"])
+            mine["seen"], mine["last"] = seen + 1, x
             if not np.isfinite(x):
                 continue
-            still = standing(ring, start, int(size), int(block), seen + 1, told["tolerance"])
+            still = standing(x, ring, start, size, block, seen, told["tolerance"])
             words[slot, row] = GOOD
             excess[slot, row] = still
             if still > told["fail_count"]:

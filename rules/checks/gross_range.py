@@ -15,7 +15,7 @@ from rules.watches import Watch
 Span = Annotated[tuple[float, float], Field(strict=False)]
 
 LIMITS = np.dtype([("fail", "f8", (2,)), ("suspect", "f8", (2,))])
-STATE = np.dtype([("told", "u4")])
+STATE = np.dtype([("told", "u4"), ("active", "i4")])
 
 
 class Thresholds(BaseModel):
@@ -60,14 +60,15 @@ def judge(
 ) -> int:
     """Excess: how far outside the suspect span, in the unit of the value."""
     raised = 0
-    for slot in range(place.shape[0]):
-        for row in range(readings.size):
-            at = place[slot, readings[row]["subject"]]
+    for row in range(readings.size):
+        reading = readings[row]
+        subject, x = reading["subject"], reading["valid"]
+        for slot in range(place.shape[1]):
+            at = place[subject, slot]
             if at < 0:
                 words[slot, row] = SILENT
                 continue
             told = limits[state[at]["told"]]
-            x = readings[row]["valid"]
             if not np.isfinite(x):
                 words[slot, row] = MISSING
                 continue

@@ -22,13 +22,15 @@ LIMITS = np.dtype([("ahead_ns", "i8"), ("earliest_ns", "i8")])
 STATE = np.dtype(
     [
         ("told", "u4"),
+        ("active", "i4"),
         ("seen_ahead", "u2"),
         ("seen_early", "u2"),
+        ("seen_good", "u2"),
         ("ahead_ns", "i8"),
         ("early_ns", "i8"),
-        ("seen_good", "i8"),
         ("good_ns", "i8"),
-    ]
+    ],
+    align=True,
 )
 
 
@@ -60,17 +62,17 @@ def judge(
 ) -> int:
     """Excess: how many seconds the clock is off, as far as one can tell."""
     raised = 0
-    for slot in range(place.shape[0]):
-        for row in range(readings.size):
-            at = place[slot, readings[row]["subject"]]
+    for row in range(readings.size):
+        reading = readings[row]
+        subject, measured_ns, received_ns = reading["subject"], reading["measured_ns"], reading["received_ns"]
+        for slot in range(place.shape[1]):
+            at = place[subject, slot]
             if at < 0:
                 words[slot, row] = SILENT
                 moves[slot, row] = SILENT
                 continue
             mine = state[at]
             told = limits[mine["told"]]
-            measured_ns = readings[row]["measured_ns"]
-            received_ns = readings[row]["received_ns"]
             words[slot, row] = GOOD
             if measured_ns < told["earliest_ns"]:
                 newer = not mine["seen_early"] or measured_ns > mine["early_ns"]

@@ -14,7 +14,9 @@ from rules.state import FAIL, GOOD, IN_ORDER, MISSING, NOT_EVALUATED, SILENT, SU
 from rules.watches import Watch
 
 LIMITS = np.dtype([("suspect", "f8"), ("fail", "f8")])
-STATE = np.dtype([("told", "u4"), ("seen", "u4"), ("last_value", "f8"), ("last_ns", "i8")], align=True)
+STATE = np.dtype(
+    [("told", "u4"), ("active", "i4"), ("seen", "u4"), ("last_value", "f8"), ("last_ns", "i8")], align=True
+)
 
 Change = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -53,22 +55,22 @@ def judge(
 ) -> int:
     """Excess: the rate, in units a second."""
     raised = 0
-    for slot in range(place.shape[0]):
-        for row in range(readings.size):
-            at = place[slot, readings[row]["subject"]]
+    for row in range(readings.size):
+        reading = readings[row]
+        subject, x, now_ns, order = reading["subject"], reading["valid"], reading["measured_ns"], reading["order"]
+        for slot in range(place.shape[1]):
+            at = place[subject, slot]
             if at < 0:
                 words[slot, row] = SILENT
                 continue
-            x = readings[row]["valid"]
             words[slot, row] = NOT_EVALUATED if np.isfinite(x) else MISSING
-            if readings[row]["order"] != IN_ORDER:
+            if order != IN_ORDER:
                 continue
             mine = state[at]
             if not np.isfinite(x):
                 mine["seen"] = 0
                 continue
             words[slot, row] = GOOD
-            now_ns = readings[row]["measured_ns"]
             if mine["seen"]:
                 told = limits[mine["told"]]
                 seconds = (now_ns - mine["last_ns"]) // SECOND_NS

@@ -16,7 +16,9 @@ from rules.state import FAIL, FAR_FUTURE_NS, GOOD, IN_ORDER, SILENT, SUSPECT, In
 from rules.watches import Watch
 
 LIMITS = np.dtype([("suspect_ns", "i8"), ("fail_ns", "i8")])
-STATE = np.dtype([("told", "u4"), ("begun", "u4"), ("heard_ns", "i8"), ("ticked_ns", "i8")], align=True)
+STATE = np.dtype(
+    [("told", "u4"), ("active", "i4"), ("begun", "u4"), ("heard_ns", "i8"), ("ticked_ns", "i8")], align=True
+)
 
 Intervals = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -61,15 +63,16 @@ def judge(
     moves: UInt8s,
 ) -> int:
     """Hears every arrival. Has no word on a reading; `moves`: GOOD for what was not heard before."""
-    for slot in range(place.shape[0]):
-        for row in range(readings.size):
+    for row in range(readings.size):
+        reading = readings[row]
+        for slot in range(place.shape[1]):
             words[slot, row] = SILENT
             moves[slot, row] = SILENT
-            at = place[slot, readings[row]["subject"]]
+            at = place[reading["subject"], slot]
             if at < 0:
                 continue
             mine = state[at]
-            arrived_ns = max(readings[row]["received_ns"], mine["ticked_ns"])
+            arrived_ns = max(reading["received_ns"], mine["ticked_ns"])
             if not mine["begun"] or arrived_ns > mine["heard_ns"]:
                 moves[slot, row] = GOOD
                 mine["begun"] = 1

@@ -15,7 +15,7 @@ from rules.state import FAIL, GOOD, IN_ORDER, MISSING, NOT_EVALUATED, SILENT, SU
 from rules.watches import Watch
 
 LIMITS = np.dtype([("suspect", "f8"), ("fail", "f8"), ("differential", "u1")], align=True)
-STATE = np.dtype([("told", "u4"), ("seen", "u4"), ("before", "f8"), ("last", "f8")], align=True)
+STATE = np.dtype([("told", "u4"), ("active", "i4"), ("seen", "u4"), ("before", "f8"), ("last", "f8")], align=True)
 
 Height = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -65,16 +65,17 @@ def judge(
 ) -> int:
     """`moves`: the final word on the reading before, where this one settles it. Excess: the height."""
     raised = 0
-    for slot in range(place.shape[0]):
-        for row in range(readings.size):
+    for row in range(readings.size):
+        reading = readings[row]
+        subject, x, order = reading["subject"], reading["valid"], reading["order"]
+        for slot in range(place.shape[1]):
             moves[slot, row] = SILENT
-            at = place[slot, readings[row]["subject"]]
+            at = place[subject, slot]
             if at < 0:
                 words[slot, row] = SILENT
                 continue
-            x = readings[row]["valid"]
             words[slot, row] = NOT_EVALUATED if np.isfinite(x) else MISSING
-            if readings[row]["order"] != IN_ORDER:
+            if order != IN_ORDER:
                 continue
             mine = state[at]
             if mine["seen"] == 2:
