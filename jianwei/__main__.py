@@ -1,5 +1,6 @@
 """The program. What each command does stands in its file under commands/; here errors become sentences and exit codes."""
 
+import os
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -58,6 +59,8 @@ def main() -> None:
     """The entry point of `jianwei` and of `python -m jianwei`."""
     try:
         app()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except TOLD as error:
         complain(error)
         sys.exit(NOT_WELL)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -16,7 +17,7 @@ from rules.schema import Station
 
 STYLES = {Level.NONE: "dim", Level.BLUE: "blue", Level.YELLOW: "yellow", Level.ORANGE: "dark_orange", Level.RED: "red"}
 MOST_EPISODES = 14
-STATIONS_A_ROW = 4
+STATION_WIDTH = 34  # characters; as many side by side as the screen has room for
 ID_SHOWN = 8
 
 
@@ -48,6 +49,8 @@ def board(
         _stations(stations, episodes),
         episode_table(_loudest(episodes), names, title=f"未结事件 Open episodes: {len(episodes)}"),
     ]
+    if len(episodes) > MOST_EPISODES:
+        parts.append(Text(f"… {len(episodes) - MOST_EPISODES}", style="dim"))
     return Group(*parts)
 
 
@@ -141,22 +144,19 @@ def _head(title: str, pulse: Pulse) -> Panel:
     return Panel(body, title=title, title_align="left", border_style="red" if pulse.ill else "green")
 
 
-def _stations(stations: Mapping[str, Station], episodes: Sequence[Episode]) -> Table:
+def _stations(stations: Mapping[str, Station], episodes: Sequence[Episode]) -> Columns:
     """Every station with the loudest level that is open there, and how many episodes."""
     worst: dict[str, Level] = {}
     count: dict[str, int] = {}
     for episode in episodes:
         worst[episode.station] = max(worst.get(episode.station, Level.NONE), episode.worst_level)
         count[episode.station] = count.get(episode.station, 0) + 1
-    grid = Table.grid(expand=True, padding=(0, 1))
-    for _ in range(STATIONS_A_ROW):
-        grid.add_column(no_wrap=True, overflow="ellipsis")
     cells = []
     for station in stations.values():
         level = worst.get(station.id, Level.NONE)
         dot = Text("● ", style="green" if level is Level.NONE else STYLES[level])
         number = f" ×{count[station.id]}" if station.id in count else ""
-        cells.append(dot + Text(f"{station.id} {station.name.zh}{number}", style="" if level else "dim"))
-    for at in range(0, len(cells), STATIONS_A_ROW):
-        grid.add_row(*cells[at : at + STATIONS_A_ROW])
-    return grid
+        cell = dot + Text(f"{station.id}{number} {station.name.zh}", style="" if level else "dim")
+        cell.no_wrap, cell.overflow = True, "ellipsis"
+        cells.append(cell)
+    return Columns(cells, width=STATION_WIDTH, padding=(0, 1))

@@ -131,5 +131,7 @@ def _default(settings: type[MqttSourceSettings | MqttChannelSettings], name: str
 
 
 if __name__ == "__main__":
+    if any(word.startswith("-") for word in sys.argv[1:]) or len(sys.argv) > 2:
+        raise SystemExit(f"python -m jianwei.published [FOLDER]: writes the schemas there; by default in {FOLDER}")
     for path in publish(Path(*sys.argv[1:2]) if sys.argv[1:] else FOLDER):
         print(path)  # noqa: T201  # the one thing it has to say

@@ -154,7 +154,7 @@ def read_settings(path: Path | None) -> Settings:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise SettingsProblems(
-                path, [f"cannot be read: {error.strerror}; `jianwei init` writes a sample"]
+                path, [f"cannot be read: {error.strerror}; name yours with -c, or let `jianwei init` write a sample"]
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsProblems(path, [f"is no TOML: {error}"]) from error

@@ -90,6 +90,7 @@ class Meters:
         self.watermark_delay = gauge(
             "watermark_delay_seconds", "Age of the newest message that was judged while others wait, 0 when none wait"
         )
+        self.unwatched = counter("rule_unwatched_total", "Readings that no rule watches")
         self.late = counter("late_points_total", "Readings out of order, repeated, or changed", "action")
         self.store_write = histogram("store_write_seconds", "Time of one write to the store", WORK_S)
         self.store_points = counter("store_points_total", "Readings by what the store said", "result")
@@ -183,6 +184,7 @@ class Telemetry:
         meters.messages.labels("judged").inc(record.messages)
         meters.readings.inc(record.readings)
         meters.rule_eval.observe(record.took_s)
+        meters.unwatched.inc(record.counts.unwatched)
         meters.late.labels("late").inc(record.counts.late)
         meters.late.labels("duplicate").inc(record.counts.duplicates)
         meters.late.labels("conflict").inc(record.counts.conflicts)

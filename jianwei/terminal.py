@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Never
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 DONE, NOT_WELL, WRONG_USE = 0, 1, 2
 
@@ -21,6 +21,11 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for programs.")]
 CONFIG = Path("jianwei.toml")
+
+
+def print_fitted(renderable: RenderableType) -> None:
+    """A table or a board on standard output, fitted to the width of the screen."""
+    out.print(renderable, soft_wrap=False)
 
 
 def print_json(content: Any) -> None:

@@ -117,7 +117,9 @@ def _around(binding: Binding, station: Station, feeds: Collection[Kind]) -> Iter
 
 
 def worded(limit: LimitInForce) -> str:
-    """How sure one may sound: only a confirmed limit is called one."""
+    """How sure one may sound: only a confirmed limit is called one, and a permit stands as the register tells it."""
+    if limit.authority == "permit":
+        return "permit limit, as the register says"
     match limit.mark:
         case "C":
             return "legal limit"

@@ -25,14 +25,17 @@ def load_stations(texts: Mapping[str, str], catalogue: Catalogue) -> dict[str, S
     """
     problems: list[Problem] = []
     stations: dict[str, Station] = {}
+    places: dict[str, str] = {}
     tried: set[tuple[object, ...]] = set()
     names = Names(catalogue, unread=())
     for path, text in sorted(texts.items()):
         content = read_file(path, text, StationsFile, problems)
         for number, station in enumerate(content.stations if content else ()):
             place = f"$.stations[{number}]"
+            first = places.setdefault(station.id, f"{path}: {place}")
             if stations.setdefault(station.id, station) is not station:
-                problems.append(Problem(path, f"{place}.id", f"station {station.id} is registered twice"))
+                what = f"station {station.id} is registered twice: it stands in {first}, too"
+                problems.append(Problem(path, f"{place}.id", what))
             found = [Problem(path, place + where, what) for where, what in station_problems(station, names)]
             likeness = (alike(station), tuple((station.feeds or {}).items()))
             if not found and likeness not in tried:

@@ -10,8 +10,11 @@ import pytest
 from alerts.channels.webhook import signature
 from ingest.batching import BatchBuilder
 from ingest.formats.json_v1 import JsonV1
+from jianwei.catalogue_files import read_catalogue
 from jianwei.commands import COMMANDS, GROUPS
 from jianwei.settings import read_settings
+from rules.register import load_stations
+from rules.schema import Station
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -102,6 +105,16 @@ def test_settings_on_a_page_are_taken(page: str, tmp_path: Path) -> None:
         if language == "toml":
             (tmp_path / "jianwei.toml").write_text(code)
             assert read_settings(tmp_path / "jianwei.toml").channels
+
+
+def test_the_register_on_its_page_is_a_register() -> None:
+    catalogue = read_catalogue()
+    text = (ROOT / "docs" / "register.md").read_text()
+    entries = [code for language, code in FENCE.findall(text) if language == "yaml"]
+    assert len(load_stations({"register.md": entries[0]}, catalogue)) == 2
+    assert set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)))) <= {
+        field.alias or name for name, field in Station.model_fields.items()
+    }
 
 
 def test_pages_that_the_sample_names_exist() -> None:

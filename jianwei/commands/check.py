@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from alerts.channels.webhook import LEAST_SECRET
+from alerts.credentials import secret_of
 from jianwei.catalogue_files import read_catalogue, read_stations
 from jianwei.settings import Settings, SettingsProblems, read_settings
-from jianwei.terminal import CONFIG, NOT_WELL, JsonOption, complain, out, print_json
+from jianwei.terminal import CONFIG, NOT_WELL, JsonOption, complain, err, out, print_json
 from rules.cases import CaseResult, run_cases
 from rules.index import Catalogue, CatalogueProblems
 
@@ -33,11 +35,16 @@ def check(
     results = run_cases(catalogue) if catalogue else []
     problems += [f"rules/{r.rule}.cases.yaml: {r.case}: {what}" for r in results for what in r.problems]
     stations = _stations(settings, catalogue, problems) if settings and catalogue else 0
+    problems += _secret_problems(settings) if settings else []
+    remarks = _remarks(settings) if settings else []
     if as_json:
-        print_json({"ok": not problems, "problems": problems, "counts": _counts(catalogue, results, stations)})
+        counts = _counts(catalogue, results, stations)
+        print_json({"ok": not problems, "problems": problems, "remarks": remarks, "counts": counts})
     else:
         for problem in problems:
             complain(problem)
+        for remark in remarks:
+            err.print(remark, style="yellow", markup=False)
         if chosen is None:
             out.print("no settings file here: only the catalogue was checked")
         if catalogue:
@@ -74,6 +81,32 @@ def _stations(settings: Settings, catalogue: Catalogue, problems: list[str]) -> 
     except OSError as error:
         problems.append(f"{error.filename}: cannot be read: {error.strerror}")
     return 0
+
+
+def _secret_problems(settings: Settings) -> list[str]:
+    """What a source or channel would find out when it first connects."""
+    parts = [(f"sources.{source.name}", source) for source in settings.sources]
+    named = [*parts, *((f"channels.{name}", channel) for name, channel in settings.channels.items())]
+    problems = []
+    for place, part in named:
+        for field in ("password_file", "secret_file"):
+            path = getattr(part, field, None)
+            if path is None:
+                continue
+            try:
+                secret = secret_of(None, path) or ""
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{place}.{field}: {path} cannot be read: {getattr(error, 'strerror', error)}")
+            else:
+                if field == "secret_file" and len(secret) < LEAST_SECRET:
+                    problems.append(f"{place}.{field}: {path} holds fewer than {LEAST_SECRET} characters")
+    return problems
+
+
+def _remarks(settings: Settings) -> list[str]:
+    """What is allowed, and perhaps not meant."""
+    untold = sorted(settings.channels.keys() - {route.channel for route in settings.routes}) if settings.routes else []
+    return [f"channels.{name} is told nothing: there are [[routes]], and none names it" for name in untold]
 
 
 def _counts(catalogue: Catalogue | None, results: list[CaseResult], stations: int) -> dict[str, int]:

@@ -14,7 +14,7 @@ from jianwei.moments import HEADING, shown
 from jianwei.names import CatalogueNames
 from jianwei.nearest import no_such
 from jianwei.site import Site, data_folder, read_site
-from jianwei.terminal import CONFIG, ConfigOption, JsonOption, fail, out, print_json
+from jianwei.terminal import CONFIG, ConfigOption, JsonOption, fail, out, print_fitted, print_json
 
 
 def episodes(
@@ -52,7 +52,7 @@ def episodes(
     elif found:
         more = f", the newest {limit}" if len(found) == limit else ""
         title = f"事件 Episodes: {len(found)}{more} ({HEADING})"
-        out.print(episode_table(found, CatalogueNames(site.catalogue, site.stations), title=title, history=True))
+        print_fitted(episode_table(found, CatalogueNames(site.catalogue, site.stations), title=title, history=True))
     else:
         out.print("no open episodes" if only_open else "no episodes")
 
@@ -72,7 +72,7 @@ def _tell_one(ledger: SqlLedger, episode: Episode, site: Site, *, as_json: bool)
         print_json({**episode_fact(episode), "transitions": [transition_fact(change) for change in history]})
         return
     names = CatalogueNames(site.catalogue, site.stations)
-    out.print(episode_table([episode], names, title=f"事件 Episode {episode.id} ({HEADING})", history=True))
+    print_fitted(episode_table([episode], names, title=f"事件 Episode {episode.id} ({HEADING})", history=True))
     for change in history:
         text = notice_text(change, names)
         level = f"{LEVELS[change.level].zh} {change.level.name.lower()}"

@@ -16,7 +16,18 @@ from ingest.message import Block, Entry, position_of
 from jianwei.moments import HEADING, shown, written
 from jianwei.payloads import payload_fact, payload_text
 from jianwei.site import data_folder
-from jianwei.terminal import CONFIG, NOT_WELL, ConfigOption, JsonOption, complain, err, fail, out, print_json
+from jianwei.terminal import (
+    CONFIG,
+    NOT_WELL,
+    ConfigOption,
+    JsonOption,
+    complain,
+    err,
+    fail,
+    out,
+    print_fitted,
+    print_json,
+)
 
 journal = typer.Typer(
     help="Look at the record of everything that came, and check that it is what was written.", no_args_is_help=True
@@ -44,7 +55,7 @@ def list_days(config: ConfigOption = CONFIG, *, as_json: JsonOption = False) -> 
     for day in days:
         size = f"{day.size_bytes / 1e6:,.1f} MB"
         table.add_row(day.day, str(day.first), str(day.last), size, "sealed" if day.sealed else "open")
-    out.print(table)
+    print_fitted(table)
 
 
 @journal.command("show")

@@ -68,6 +68,8 @@ def judge(
     zone = UTC if table_map.time.zone is None else zone_of(table_map.time.zone)
     with err.status("Looking at the file, then judging it. The first run compiles the checks."):
         account, remarks = _judged(file, table_map, measure, values_to, zone)
+    if station_type is not None and class_ is None and (families := _by_class(catalogue, station_type)):
+        remarks.append(f"no --class was given: limits of {', '.join(families)} that depend on it judge nothing here")
     for remark in remarks:
         err.print(remark, markup=False)
     tell_problems([(file, problem) for problem in account.problems], account.bad)
@@ -114,6 +116,13 @@ def _check_class(catalogue: Catalogue, station_type: str | None, class_: str | N
     known = {name for s in catalogue.standards.values() if s.family in families for name in s.classes}
     if class_ is not None and class_ not in known:
         refuse(f"no standard of {station_type} has a class {class_}; there are {', '.join(sorted(known))}")
+
+
+def _by_class(catalogue: Catalogue, station_type: str) -> list[str]:
+    """Families of standards whose limits depend on a class that the station type does not say."""
+    applied = {a.family for a in catalogue.station_types[station_type].standards if a.class_ is None}
+    with_classes = {s.family for s in catalogue.standards.values() if set(s.classes) - {"all"}}
+    return sorted(applied & with_classes)
 
 
 def _own_rules(path: Path, table_map: TableMap, catalogue: Catalogue, *, beside_catalogue: bool) -> OwnRules:

@@ -19,11 +19,11 @@ from jianwei.nearest import no_such
 from jianwei.payloads import payload_fact, payload_text
 from jianwei.retrying import HandIn, into_journal, is_message, retried, through_broker, waiting
 from jianwei.site import data_folder
-from jianwei.terminal import CONFIG, ConfigOption, JsonOption, err, fail, out, print_json, refuse
+from jianwei.terminal import CONFIG, ConfigOption, JsonOption, err, fail, out, print_fitted, print_json, refuse
 from simulators.publish import BrokerRefusedError, BrokerUnreachableError, Publisher
 from simulators.targets import open_target
 
-KNOWN = (*CLASSES.values(), "other")
+KNOWN = (*dict.fromkeys(CLASSES.values()), "other")
 
 ClassOption = Annotated[
     str, typer.Option("--class", help=f"Only of this class of reason: {', '.join(KNOWN)}.", show_default=False)
@@ -73,7 +73,7 @@ def list_problems(
         when = "" if kept.retried_ns is None else shown(kept.retried_ns)
         cells = (str(kept.id), _received(problem.received_ns), problem.topic, problem.where, problem.reason, when)
         table.add_row(*map(Text, cells))
-    out.print(table)
+    print_fitted(table)
     if len(found) == most:
         out.print(f"more: --after {found[-1].id}")
 

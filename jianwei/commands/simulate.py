@@ -16,7 +16,7 @@ from jianwei.clock import wall_ns
 from jianwei.moments import moment_ns
 from jianwei.nearest import no_such
 from jianwei.simulation import Account, acknowledged, sent
-from jianwei.terminal import JsonOption, err, fail, out, print_json, refuse
+from jianwei.terminal import JsonOption, err, fail, out, print_fitted, print_json, refuse
 from rules.readings import SECOND_NS
 from simulators.durations import seconds
 from simulators.fleet import Fleet, register_yaml
@@ -42,7 +42,10 @@ def simulate(
     lasts: Annotated[str, typer.Option("--for", help="How much simulated time, such as 2h. [default: all of it]")] = "",
     start: Annotated[
         str,
-        typer.Option(help="now, or a time such as 2026-03-01T08:00:00+08:00. [default: now; the scenario's to a file]"),
+        typer.Option(
+            help="now, or a time such as 2026-03-01T08:00:00+08:00. "
+            "[default: to a broker so that it ends now, at speed 1 now; to a file the scenario's own]"
+        ),
     ] = "",
     register: Annotated[
         Path | None, typer.Option(help="Write the stations there, for `stations` of the settings.", show_default=False)
@@ -71,8 +74,9 @@ def simulate(
         refuse("say where the messages go with --to, or only --register FILE")
     told = _scenario(scenario)
     is_broker = to.startswith("mqtt:")
-    fleet = Fleet(told, seed, _start_ns(start, told, is_broker=is_broker))
     span_s, pace = _span_s(lasts, told), _pace(speed, is_broker=is_broker)
+    whole_s = int(told.length) if span_s is None else span_s
+    fleet = Fleet(told, seed, _start_ns(start, told, is_broker=is_broker, speed=pace, span_s=whole_s))
     for path in [register, None if is_broker or not to else Path(to.removeprefix("file://"))]:
         if path is not None and path.exists() and not force:
             fail(f"{path} exists; --force overwrites")
@@ -130,7 +134,7 @@ def _tell(account: Account, *, as_json: bool) -> None:
         ("Faults declared", account.faults),
     ):
         table.add_row(what, f"{number:,}")
-    out.print(table)
+    print_fitted(table)
 
 
 def _list(*, as_json: bool) -> None:
@@ -182,9 +186,14 @@ def _target(to: str) -> Target:
         refuse(f"--to: {error}")
 
 
-def _start_ns(text: str, scenario: Scenario, *, is_broker: bool) -> int:
-    if text == "now" or (not text and is_broker):
-        return wall_ns() // SECOND_NS * SECOND_NS
+def _start_ns(text: str, scenario: Scenario, *, is_broker: bool, speed: float | None, span_s: int) -> int:
+    now_ns = wall_ns() // SECOND_NS * SECOND_NS
+    if text == "now":
+        return now_ns
+    if not text and is_broker:
+        # Faster than life a fleet would soon speak of the future, which every rule on clocks would report.
+        ahead_s = span_s if speed is None else max(0.0, span_s * (1 - 1 / speed))
+        return now_ns - int(ahead_s) * SECOND_NS
     try:
         return moment_ns(text) if text else scenario.start_ns
     except InstantError as error:

@@ -6,7 +6,7 @@ Beside it a plain loop that has none of these.
 import gc
 import statistics
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from tests.bench.table import Aim, Effort, Row
 MINUTE_NS = 60 * SECOND_NS
 START_NS = 1_772_323_200 * SECOND_NS
 STATION_SIZE = 10
+BROKEN = 0.00001  # of the values, and as many flags: with 20,000 series some 600 broken readings a day
 
 # (check, thresholds) of the watches on every series, feed and station: twenty in all.
 PLAN: list[tuple[str, dict[str, Any]]] = [
@@ -82,28 +83,30 @@ def crowd(series: int) -> Engine:
     return engine
 
 
-def arrivals(series: int, readings: int) -> Batch:
-    """Stations report once a minute, each minute in another order; one value in ten thousand breaks a limit."""
-    dice = np.random.default_rng(1)
+def arrivals(series: int, readings: int, broken: float = BROKEN, seed: int = 1) -> Batch:
+    """Stations report once a minute, each minute in another order; a share is `broken`: out of limits, or flagged."""
+    dice = np.random.default_rng(seed)
     stations, rounds = series // STATION_SIZE, -(-readings // series)
     order = np.concatenate([dice.permutation(stations) for _ in range(rounds)])
     places = (order[:, None] * STATION_SIZE + np.arange(STATION_SIZE)).ravel()[:readings]
     measured = START_NS + np.arange(readings) // series * MINUTE_NS
-    value = np.where(dice.random(readings) < 0.0001, 150.0, 50 + dice.random(readings) * 10)
-    flag = np.where(dice.random(readings) < 0.0001, 2, 0).astype(np.uint8)
+    value = np.where(dice.random(readings) < broken, 150.0, 50 + dice.random(readings) * 10)
+    flag = np.where(dice.random(readings) < broken, 2, 0).astype(np.uint8)
     return Batch(places, measured, measured + SECOND_NS, value, flag, np.arange(readings))
 
 
-def evaluate_us(engine: Engine, readings: Batch, batch: int) -> float:
-    """CPU microseconds a reading; the first tenth of the readings warms up."""
+def evaluate_us(engine: Engine, readings: Batch, batch: int) -> tuple[float, float]:
+    """CPU microseconds a reading, and how many transitions a reading; the first tenth of the readings warms up."""
     cut = [readings.rows(start, start + batch) for start in range(0, len(readings), batch)]
     warm = len(cut) // 10 + 1
     for part in cut[:warm]:
         engine.evaluate(part)
+    found = 0
     began = time.process_time()
     for part in cut[warm:]:
-        engine.evaluate(part)
-    return (time.process_time() - began) / sum(map(len, cut[warm:])) * 1e6
+        found += len(engine.evaluate(part).transitions)
+    spent, count = time.process_time() - began, sum(map(len, cut[warm:]))
+    return spent / count * 1e6, found / count
 
 
 def plain_us(readings: Batch) -> float:
@@ -121,17 +124,15 @@ def later(readings: Batch, by_ns: int) -> Batch:
 
 
 def rows(effort: Effort) -> list[Row]:
-    """For every size of crowd and batch."""
+    """For every size of crowd and batch; at the size that is aimed at, also by how much is broken."""
     found = []
     for series in (1_000, 20_000) if effort.quick else (1_000, 20_000, 200_000):
         engine = crowd(series)
-        clock_ns = 0
+        clock = iter(range(0, 2**62, 10_000 * MINUTE_NS))
         for batch in (100, 1_000, 10_000):
-            readings = arrivals(series, max(2 * series, effort.of(100, 20) * batch) if batch > 100 else 40_000)
-            costs = []
-            for _ in range(effort.of(5, 1)):
-                costs.append(evaluate_us(engine, later(readings, clock_ns), batch))
-                clock_ns += (len(readings) // series + 1) * MINUTE_NS
+            count = max(2 * series, effort.of(100, 20) * batch) if batch > 100 else 40_000
+            readings = arrivals(series, count)
+            costs = [evaluate_us(engine, later(readings, next(clock)), batch)[0] for _ in range(effort.of(5, 1))]
             cost, plain = statistics.median(costs), plain_us(readings.rows(0, 40_000))
             is_aimed_at = (series, batch) == (20_000, 1_000)
             found.append(
@@ -140,4 +141,23 @@ def rows(effort: Effort) -> list[Row]:
                     "twenty checks in a plain loop", plain, Aim("figure", 0.3, most=True) if is_aimed_at else None,
                 )
             )  # fmt: skip
+            if is_aimed_at:
+                found += rows_by_dirt(engine, clock, effort)
     return found
+
+
+def rows_by_dirt(engine: Engine, clock: Iterator[int], effort: Effort) -> list[Row]:
+    """The same with nothing broken, and with so much that it shows what a transition costs."""
+    count, much = effort.of(100, 20) * 1_000, 0.0001
+    clean, dirty, prices = [], [], []
+    for seed in range(effort.of(7, 1)):
+        without, _ = evaluate_us(engine, later(arrivals(20_000, count, 0, seed), next(clock)), 1_000)
+        with_much, told = evaluate_us(engine, later(arrivals(20_000, count, much, seed), next(clock)), 1_000)
+        clean.append(without)
+        dirty.append(with_much)
+        prices.append((with_much - without) / told)
+    return [
+        Row("the same with nothing broken", statistics.median(clean), "us a reading"),
+        Row("the same with one value in 10,000 broken", statistics.median(dirty), "us a reading"),
+        Row("what a transition adds there", statistics.median(prices), "us"),
+    ]

@@ -221,7 +221,7 @@ def test_a_variable_that_should_be_a_list_and_is_none_is_a_problem_and_not_a_cra
 
 def test_what_is_no_toml_or_no_file_is_told(tmp_path: Path) -> None:
     assert problems_of(tmp_path / "none.toml") == [
-        "cannot be read: No such file or directory; `jianwei init` writes a sample"
+        "cannot be read: No such file or directory; name yours with -c, or let `jianwei init` write a sample"
     ]
     assert problems_of(written(tmp_path, "a = [1"))[0].startswith("is no TOML: ")
     (tmp_path / "jianwei.toml").write_bytes(b"a = '\xff'")
