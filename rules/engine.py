@@ -18,7 +18,7 @@ from rules.readings import Batch, Counts, Int64s, Judged, Outcome, SeriesKey, Tr
 from rules.roster import Roster
 from rules.scratch import CHUNK, Scratch
 from rules.snapshots import pack, unpack
-from rules.state import READING, Moved, Records
+from rules.state import READING, Moved, Records, touch
 from rules.tables import NOBODY, Table
 from rules.watches import Watchlist
 
@@ -145,6 +145,7 @@ class Engine:
 
     def _ask(self, table: Table, readings: Records) -> int:
         words, excess, moves = self._scratch.views[table.spec.name]
+        touch(readings, table.place, table.state["told"])
         remembered = (table.place, table.limits.records, table.state, table.ring)
         return table.spec.judge(readings, *remembered, words, excess, moves)
 
