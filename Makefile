@@ -43,7 +43,7 @@ check: $(VENV)/.dev-ready
 
 # sim: deterministic simulation with faults, SEEDS=300 histories
 sim: $(VENV)/.dev-ready
-	SEEDS=$(SEEDS) $(BIN)/python -m pytest -m sim tests/sim $(ARGS)
+	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n auto -m sim tests/sim $(ARGS)
 
 # bench: ratios of one run, printed as a table
 bench: $(VENV)/.dev-ready

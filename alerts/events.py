@@ -66,7 +66,7 @@ class AlertData(_Fact):
     value: float | None = Field(description="The worst value so far; null where the rule looks at no value.")
     unit: str
     limit: LimitInfo | None
-    multiple: float | None = Field(description="(worst value - limit) / limit, where the law defines it.")
+    multiple: float | None = Field(description="(worst value - limit) / limit, where a legal limit defines it.")
     since: AwareDatetime
     at: AwareDatetime
     found: AwareDatetime = Field(description="When the message, or the passing of time, that shows it was received.")
@@ -130,7 +130,7 @@ def compose(transition: Transition, *, number: int, recorded_ns: int, names: Nam
                 "value": None if worst is None or isnan(worst.value) else worst.value,
                 "unit": transition.unit,
                 "limit": _limit(transition.limit),
-                "multiple": transition.multiple,
+                "multiple": transition.multiple if transition.limit and is_legal(transition.limit) else None,
                 "since": instant(transition.since_ns),
                 "at": instant(transition.at_ns),
                 "found": instant(transition.found_ns),

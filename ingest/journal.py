@@ -14,7 +14,10 @@ from ingest.message import Block, Entry, JournalUnavailable
 from ingest.sealing import Seal, Sealing
 from ingest.segments import JournalDamaged, Origin, Row
 from ingest.verification import Finding
+from rules.readings import SECOND_NS
 
+CATCH_UP = 10
+LONGEST_STEP_NS = 60 * SECOND_NS
 __all__ = ["Day", "Finding", "JournalDamaged", "SqliteJournal"]
 
 
@@ -43,7 +46,8 @@ class SqliteJournal:
     """Keeps entries in `folder`, which is made where missing.
 
     One thread of one process appends; any thread of any process reads at any time. An entry lies in the file of the
-    UTC day in which it was written; a clock that goes back changes neither day nor order. `sync=False` gives up
+    UTC day in which it was written. A clock that is set back changes neither day nor order: the journal's own goes on
+    from where it was, a tenth slower than the other until they agree again, so that time never stands still for who waits. `sync=False` gives up
     durability at a power failure (not at a kill) for tests. `most_pages` bounds the file of a day, in pages of 4096
     bytes: a small disk for tests.
     """
@@ -55,6 +59,7 @@ class SqliteJournal:
         self._most_pages = most_pages
         self._writer: tuple[str, sqlite3.Connection] | None = None
         self._head: _Head | None = None  # known from the first append on
+        self._asked_ns: int | None = None  # the caller's clock at the last append
         self._sealing = Sealing(folder, (), self._release)
         self._lock = RLock()  # guards what follows: the reader
         self._reader: tuple[str, sqlite3.Connection] | None = None
@@ -79,7 +84,7 @@ class SqliteJournal:
         """
         try:
             head = self._head or self._begin_writing()
-            written_ns = max(now_ns, head.written_ns)
+            written_ns = max(now_ns, head.written_ns + self._passed_ns(now_ns))
             day = max(segments.day_of(written_ns), head.day)
             origin = Origin(day, head.day, head.number, head.digest) if day != head.day else None
             before = origin.seed() if origin else head.digest
@@ -94,6 +99,7 @@ class SqliteJournal:
         if origin and head.day:
             self._sealing.add(head.day)
         self._head = _Head(day, row.number, written_ns, row.digest)
+        self._asked_ns = now_ns
         return row.number
 
     def read(self, after: int, most_messages: int) -> list[Entry]:
@@ -179,7 +185,18 @@ class SqliteJournal:
         with self._lock:
             self._end_reading()
 
+    @property
+    def ahead_ns(self) -> int:
+        """By how much the newest entry is dated after the caller's clock at that moment: it was set back."""
+        head = self._head
+        return head.written_ns - self._asked_ns if head and self._asked_ns is not None else 0
+
     # Writing: one thread.
+
+    def _passed_ns(self, now_ns: int) -> int:
+        """What the journal's clock moves on when it is ahead of the caller's; a leap of that one is no time that passed."""
+        moved_ns = min(max(0, now_ns - self._asked_ns), LONGEST_STEP_NS) if self._asked_ns is not None else 0
+        return moved_ns - moved_ns // CATCH_UP
 
     def _begin_writing(self) -> _Head:
         head = self._find_head()

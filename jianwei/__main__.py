@@ -10,6 +10,7 @@ import typer
 from alerts.database import LedgerUnavailable
 from ingest.broker import BrokerUnavailableError
 from ingest.message import JournalUnavailable
+from ingest.pipeline import JournalFallsShort
 from ingest.segments import JournalDamaged
 from jianwei.commands import COMMANDS, GROUPS
 from jianwei.lock import DataInUse
@@ -23,6 +24,7 @@ TOLD = (
     CatalogueProblems,
     DataInUse,
     JournalDamaged,
+    JournalFallsShort,
     JournalUnavailable,
     LedgerUnavailable,
     OSError,

@@ -68,7 +68,8 @@ def _standing_lines(standing: Standing | None) -> Iterator[str]:
         yield "  Limit: none is in force on that day, which is not compliance"
     else:
         yield f"  Limit: {_limit(limit, standing.class_, standing.period)}"
-        yield f"    [{limit.mark}] {standing.wording}; valid {_span(limit)}"
+        dates = "" if standing.validity_mark in {"", "C"} else f" (dates [{standing.validity_mark}] not confirmed)"
+        yield f"    [{limit.mark}] {standing.wording}; valid {_span(limit)}{dates}"
         yield f"    why this one: {_why(limit, standing.lost)}"
         if limit.condition:
             yield f"    under the condition: {limit.condition}"

@@ -19,8 +19,12 @@ class DataFolder:
         return self.root / "store"
 
     @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    @property
     def ledger_url(self) -> str:
-        return f"sqlite:///{self.root / 'ledger.sqlite'}"
+        return f"sqlite:///{self.ledger}"
 
     @property
     def quarantine(self) -> Path:

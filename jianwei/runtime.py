@@ -27,7 +27,7 @@ from ingest.journal import SqliteJournal
 from ingest.judging import Choose
 from ingest.loops import Loop
 from ingest.message import Format, Health
-from ingest.pipeline import Worker
+from ingest.pipeline import JournalFallsShort, Worker
 from ingest.quarantine import Quarantine
 from ingest.recorder import Recorder
 from ingest.records import Clock, PartFailed
@@ -111,6 +111,7 @@ class Runtime:
         self.ledger = SqlLedger(folder.ledger_url, routes_of(settings), clock)
         exits.callback(self.ledger.close)
         self.telemetry.opened({e.id: e.level for e in self.ledger.episodes(open_only=True, limit=100_000)})
+        self._check_that_they_belong_together()
         self.broker = self._broker(exits)
         self.sources = [open_source(s, clock, emit) for s in self._source_settings()]
         self.uploader = Uploader(self.store, self.quarantine, emit, most_rows=settings.store.most_rows)
@@ -134,6 +135,15 @@ class Runtime:
             self.journal, settings.journal.retention_days, lambda: self.ledger.resume().mark, clock, emit
         )
         self._deliveries = self._open_deliveries(exits)
+
+    def _check_that_they_belong_together(self) -> None:
+        """A journal that lost its end would give the numbers of lost entries to new ones, which nobody would judge."""
+        judged, last = self.ledger.resume().judged, self.journal.last()
+        if judged > last:
+            raise JournalFallsShort(
+                f"{self.folder.root}: the ledger has judged entry {judged}, and the journal ends at {last}: its end is "
+                "missing. Restore it from a copy; or move ledger.sqlite away, and all of the journal is judged again"
+            )
 
     def _broker(self, exits: ExitStack) -> EmbeddedBroker | None:
         if not self.settings.broker.enabled:
@@ -191,6 +201,7 @@ class Runtime:
         self._judging = Loop("worker", self.worker.step, emit, idle_s=0.2)
         self._uploading = Loop("uploader", self.uploader.step, emit)
         self._telling = {name: Loop(f"delivery:{name}", d.step, emit) for name, d in self._deliveries.items()}
+        self._tending = Loop("broker", self._tend_broker, emit, idle_s=1.0) if self.broker is not None else None
         self.wellbeing = Wellbeing(self._parts(), self, self._clock)
         self.port: OperatorPort | None = None
         http = self.settings.http
@@ -206,6 +217,9 @@ class Runtime:
         exits.callback(self._end_uploading)
         self._judging.start()
         exits.callback(self._end_judging)
+        if self._tending is not None:
+            self._tending.start()
+            exits.callback(self._tending.stop, DRAIN_S)
         for source in self.sources:
             source.start()
             exits.callback(source.stop)
@@ -221,6 +235,13 @@ class Runtime:
         end_s = time.monotonic() + START_S
         while not self.sources[-1].health(self._clock()).ok and time.monotonic() < end_s:
             time.sleep(0.005)
+
+    def _tend_broker(self) -> bool:
+        """An embedded broker that ended by itself is started again; it keeps its port and its messages."""
+        if self.broker is not None and not self.broker.running:
+            self.telemetry.emit(PartFailed("broker", "the embedded broker ended by itself, and is started again"))
+            self.broker.start()
+        return False
 
     def _record(self) -> bool:
         worked = self.recorder.step()
@@ -242,6 +263,7 @@ class Runtime:
             "uploader": self._uploading.health,
             "store": self.uploader.health,
             **{f"delivery:{name}": loop.health for name, loop in self._telling.items()},
+            **({"broker": self._tending.health} if self._tending is not None else {}),
         }
 
     # The way down.

@@ -13,6 +13,8 @@ from ingest.records import Clock
 from ingest.sources.mqtt import MqttSource
 from rules.readings import SECOND_NS
 
+MOST_AHEAD_S = 60.0
+
 if TYPE_CHECKING:
     from jianwei.runtime import Runtime
 
@@ -31,7 +33,7 @@ class Wellbeing:
         """Each part's word by its name."""
         now_ns = self._clock()
         report = {name: health(now_ns) for name, health in self._parts.items()}
-        report |= {"flow": self._flow(), "disk": self._disk()}
+        report |= {"flow": self._flow(), "disk": self._disk(), "time": self._time()}
         for name, health in report.items():
             self._runtime.telemetry.meters.well.labels(name).set(health.ok)
         self._measure(now_ns)
@@ -46,6 +48,16 @@ class Wellbeing:
         if not silent_s or waited_s < silent_s:
             return Health(ok=True)
         return Health(ok=False, why=f"no message for {waited_s:.0f} s: look at the broker and the stations' gateways")
+
+    def _time(self) -> Health:
+        ahead_s = self._runtime.journal.ahead_ns / SECOND_NS
+        if ahead_s < MOST_AHEAD_S:
+            return Health(ok=True)
+        return Health(
+            ok=False,
+            why=f"this machine's clock was set back: the journal is {ahead_s:.0f} s ahead of it, and goes slower until they "
+            "agree; look at the time synchronisation",
+        )
 
     def _disk(self) -> Health:
         least_mb = self._runtime.settings.health.least_free_mb

@@ -60,6 +60,7 @@ class Standing:
     class_: str
     period: str
     wording: str
+    validity_mark: str  # how sure the dates of its validity are; "" for a permit
     judged_by: Sequence[str]
     lost: Sequence[Lost]
 
@@ -94,7 +95,7 @@ def explain(catalogue: Catalogue, station: Station, parameter: str, on: date) ->
         judged_by = [watch.rule for watch in watches if watch.check == "exceedance"]
         possible = candidates(catalogue, station, parameter, kind)
         if possible and (kind in feeds or any(not candidate.excluded for candidate in possible)):
-            standings.append(_standing(possible, kind, judged_by, day_ns(on) + NOON_NS))
+            standings.append(_standing(catalogue, possible, kind, judged_by, day_ns(on) + NOON_NS))
     return Explanation(
         station=station.id,
         parameter=parameter,
@@ -148,7 +149,9 @@ def _watching(catalogue: Catalogue, watch: Watch, kind: Kind | None, *, expected
     )
 
 
-def _standing(possible: Sequence[Candidate], kind: Kind, judged_by: Sequence[str], at_ns: int) -> Standing:
+def _standing(
+    catalogue: Catalogue, possible: Sequence[Candidate], kind: Kind, judged_by: Sequence[str], at_ns: int
+) -> Standing:
     holding = (limit for limit in in_force(possible) if limit.valid_from_ns <= at_ns < limit.valid_until_ns)
     winner = next(holding, None)
     lost = [
@@ -163,9 +166,15 @@ def _standing(possible: Sequence[Candidate], kind: Kind, judged_by: Sequence[str
         class_=own.class_ if own else "",
         period=own.period if own else "",
         wording=worded(winner) if winner else "",
+        validity_mark=_validity_mark(catalogue, winner),
         judged_by=judged_by,
         lost=lost,
     )
+
+
+def _validity_mark(catalogue: Catalogue, limit: LimitInForce | None) -> str:
+    editions = catalogue.standards.values() if limit else ()
+    return next((s.validity_mark for s in editions if limit and s.standard == limit.standard), "")
 
 
 def _why_lost(candidate: Candidate, winner: LimitInForce | None, at_ns: int) -> str:

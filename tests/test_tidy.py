@@ -95,3 +95,13 @@ def test_queues_are_bounded(path: Path) -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_room_has_tests(room: str) -> None:
     assert list((ROOT / "tests" / room).rglob("test_*.py")), f"tests/{room} is empty"
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.parts[0] == "rules"], ids=str)
+def test_rules_roll_no_dice_and_ask_no_clock_by_way_of_a_library(path: Path) -> None:
+    """Import contracts see modules; numpy has dice and a clock inside."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Attribute):
+            assert node.attr not in {"random", "default_rng", "now", "today", "utcnow"}, f"line {node.lineno}"
+        if isinstance(node, ast.Constant):
+            assert node.value not in {"now", "today"}, f"line {node.lineno}: numpy reads the clock for it"

@@ -23,6 +23,7 @@ from rules.readings import FLAG_LETTERS, Kind, SeriesKey
 KINDS: Mapping[str, Kind] = {kind.name.lower(): kind for kind in Kind}
 STATION = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 CODE = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
+OURS = "jianwei/v1/"
 TOPIC = re.compile(r"jianwei/v1/([^/]+)/([^/]+)")
 MESSAGE_KEYS = frozenset({"v", "station", "kind", "time", "values", "flags", "seq", "samples"})
 SAMPLE_KEYS = frozenset({"time", "values", "flags", "seq"})
@@ -125,12 +126,17 @@ class JsonV1:
         return True
 
     def _spoken_for(self, topic: str) -> tuple[str, str] | None:
-        """Station and kind that the topic names; None where it is of another form and names nobody."""
+        """Station and kind that the topic names; None where it is not one of ours.
+
+        A topic that begins as ours and does not go on so names nobody that a message could be of: who may publish under
+        jianwei/v1/A/# must not speak for B.
+        """
         if topic not in self._topics:
             if len(self._topics) >= MOST_CACHED:
                 self._topics.clear()
             named = TOPIC.fullmatch(topic)
-            self._topics[topic] = (named[1], named[2]) if named else None
+            nobody = ("", "") if topic.startswith(OURS) else None
+            self._topics[topic] = (named[1], named[2]) if named else nobody
         return self._topics[topic]
 
     def _new_instant(self, text: str) -> int | None:

@@ -26,7 +26,7 @@ from ingest.message import Busy, Health, Refused, Stored, StoredReading
 from ingest.sample_rows import SIZE, laid_over, packed, unpacked
 from rules.readings import Int64s, Judged, Kind, SeriesKey
 
-MOST_OPEN = 8
+MOST_OPEN = 4  # days written at the same time, each with some megabytes of pages in memory
 WAIT_FOR_LOCK_S = 2.0
 RETRY_AFTER_S = 1.0
 INT64 = np.iinfo(np.int64)
@@ -237,7 +237,7 @@ def _connect(path: Path, *, create: bool = True, sync: bool = False) -> sqlite3.
     if create:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'OFF'}")
-        connection.execute("PRAGMA cache_size = -8000")
+        connection.execute("PRAGMA cache_size = -4000")
     else:
         connection.execute("PRAGMA query_only = ON")
     return connection

@@ -4,15 +4,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from alerts.ledger import SqlLedger
 from ingest import segments
-from ingest.journal import SqliteJournal
+from ingest.journal import Finding, SqliteJournal
 from ingest.message import Block, Entry, position_of
+from jianwei.clock import wall_ns
 from jianwei.moments import HEADING, shown, written
 from jianwei.payloads import payload_fact, payload_text
 from jianwei.site import data_folder
@@ -95,6 +98,23 @@ def show(
             out.print(f"  {first + index} {topic}: {told}", markup=False)
 
 
+def _lost_end(config: Path, record: SqliteJournal) -> list[Finding]:
+    """SQLite drops the end of a write-ahead log that was damaged, without a word; the ledger remembers how far it went."""
+    last = record.last()  # first: a service beside us may go on meanwhile
+    site = data_folder(config)
+    if not site.ledger.exists():
+        return []
+    ledger = SqlLedger(site.ledger_url, [], wall_ns)
+    try:
+        judged = ledger.resume().judged
+    finally:
+        ledger.close()
+    if judged <= max(last, record.last()):
+        return []
+    newest = max(segments.names(site.journal), default="")
+    return [Finding(newest, f"its end is missing: the ledger has judged entry {judged}", last + 1)]
+
+
 @journal.command("verify")
 def verify(config: ConfigOption = CONFIG, *, as_json: JsonOption = False) -> None:
     """Follow the chain of digests through every day, and name everything that is not as it was written.
@@ -117,7 +137,7 @@ def verify(config: ConfigOption = CONFIG, *, as_json: JsonOption = False) -> Non
             done = sum(name < day for name in days)
             progress.update(bar, description=day, completed=done)
 
-        findings = record.verify(begun)
+        findings = record.verify(begun) or _lost_end(config, record)
         progress.update(bar, description="days", completed=len(days))
     if as_json:
         print_json({"ok": not findings, "days": len(days), "findings": [asdict(finding) for finding in findings]})

@@ -1,9 +1,11 @@
 """Events are CloudEvents, say what the published schema says, and are the same bytes for the same change."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
+import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given, settings
@@ -77,3 +79,11 @@ def test_the_data_hold_what_a_person_needs() -> None:
 def test_back_filled_changes_say_so() -> None:
     assert composed(change(at_ns=NOON_NS - 2 * 86_400 * 10**9)).historical
     assert not composed(OPENED).historical
+
+
+@pytest.mark.parametrize(("mark", "multiple"), [("C", 1.31), ("R", None), ("P", None)])
+def test_a_multiple_is_told_of_legal_limits_alone(mark: str, multiple: float | None) -> None:
+    event = compose(
+        change(limit=replace(LAW, mark=mark)), number=1, recorded_ns=NOON_NS, names=CodesAsNames(), instance="t"
+    )
+    assert event.data.multiple == multiple

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ingest.batching import BatchBuilder
 from ingest.formats import FORMATS, open_format
 from ingest.formats.json_v1 import Bounds, JsonV1
 from ingest.quarantine import reason_class
@@ -284,7 +285,7 @@ def test_a_message_on_the_topic_of_another_is_refused(topic: str) -> None:
     assert read(plain(), topic) == ([], [("$.station", reason)])
 
 
-@pytest.mark.parametrize("topic", ["jianwei/v1/S-01/hour", "jianwei/v1/S-01/hour/x", "jianwei/v2/S-02/day", ""])
+@pytest.mark.parametrize("topic", ["jianwei/v1/S-01/hour", "jianwei/v2/S-02/day", ""])
 def test_a_topic_that_agrees_or_names_nobody_is_no_obstacle(topic: str) -> None:
     assert read(plain(), topic) == ([Read("w01001", 7.5)], [])
 
@@ -368,3 +369,13 @@ def test_every_format_has_a_name_and_opens() -> None:
         columns = ReadColumns()
         assert open_format(name).decode("x", plain(), columns) == ()
         assert columns.taken() == [Read("w01001", 7.5)]
+
+
+@pytest.mark.parametrize("topic", ["jianwei/v1/SW-01/hour/x", "jianwei/v1/SW-01", "jianwei/v1//hour", "jianwei/v1/"])
+def test_who_may_publish_under_one_station_cannot_speak_for_another_by_a_longer_topic(topic: str) -> None:
+    message = b'{"station":"WE-01","kind":"hour","time":"2026-03-01T08:00:00Z","values":{"w01001":7}}'
+    builder = BatchBuilder(lambda _key: 0)
+    ((where, reason),) = JsonV1().decode(topic, message, builder)
+    assert where == "$.station"
+    assert reason.startswith("bad station: the topic names another")
+    assert len(builder) == 0

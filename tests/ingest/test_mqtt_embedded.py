@@ -9,8 +9,8 @@ import pytest
 
 from ingest.broker import RESEND_AFTER_S, EmbeddedBroker
 from ingest.records import Connected, ConnectionLost, PartFailed, PossibleLoss
-from ingest.sources.mqtt import MqttTls
-from tests.brokers_by_packets import Relay, publish_all
+from ingest.sources.mqtt import MqttTls, client
+from tests.brokers_by_packets import Relay, ScriptedBroker, publish, publish_all
 from tests.ingest.mqtt_probe import Probe, until
 
 
@@ -201,9 +201,7 @@ def tls_broker(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[Embed
         yield running
 
 
-def test_tls_brings_every_message_also_what_ssl_has_buffered(
-    tls_broker: EmbeddedBroker, certificate: tuple[Path, Path]
-) -> None:
+def test_tls_brings_every_message(tls_broker: EmbeddedBroker, certificate: tuple[Path, Path]) -> None:
     cert, _ = certificate
     messages = [(topic, payload + bytes(700)) for topic, payload in numbered(3_000)]
     with Probe(tls_broker.port, tls={"ca": str(cert)}, window_messages=300) as probe:
@@ -211,6 +209,31 @@ def test_tls_brings_every_message_also_what_ssl_has_buffered(
         publish_all(tls_broker.port, messages, tls=ssl.create_default_context(cafile=cert))
         probe.take_and_acknowledge(3_000)
         assert probe.payloads == [payload for _, payload in messages]
+
+
+def test_what_ssl_has_decrypted_is_read_though_nothing_more_comes(
+    certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One record, larger than a read: the socket is silent after it, and only ssl knows of the rest.
+
+    Today a read has room for the largest record, so reads are made smaller here.
+    """
+    monkeypatch.setattr(client, "RECEIVE_BYTES", 500)
+    cert, key = certificate
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    messages = numbered(400)
+    record = b"".join(publish(*message, mid) for mid, message in enumerate(messages, start=1))
+    assert 20 * 500 < len(record) <= 16_384
+    with ScriptedBroker() as scripted, Probe(scripted.port, tls={"ca": str(cert)}) as probe:
+        line = scripted.accept()
+        with context.wrap_socket(line.sock, server_side=True) as line.sock:
+            line.greet()
+            probe.well()
+            line.send(record)
+            probe.take_and_acknowledge(len(messages))
+            assert probe.payloads == [payload for _, payload in messages]
+            assert line.acknowledged(len(messages)) == list(range(1, len(messages) + 1))
 
 
 def test_tls_with_a_certificate_that_nobody_vouches_for_is_refused(tls_broker: EmbeddedBroker) -> None:

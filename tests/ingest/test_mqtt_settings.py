@@ -58,3 +58,10 @@ def test_a_broker_may_send_at_most_what_a_packet_identifier_can_count() -> None:
 def test_silence_is_one_and_a_half_keepalives_unless_said() -> None:
     assert settings(keepalive_s=20).longest_silence_s == 30
     assert settings(keepalive_s=20, silence_s=7).longest_silence_s == 7
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".", "..", "", "a b", "x" * 65])
+def test_a_name_of_a_source_is_a_name_and_no_path(name: str) -> None:
+    """A file in the data folder is called by it."""
+    with pytest.raises(ValidationError):
+        MqttSourceSettings(name=name, client_id="c")

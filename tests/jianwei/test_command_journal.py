@@ -83,6 +83,23 @@ def test_a_flipped_byte_is_found_and_the_exit_code_tells(ask: Ask, site: Path) -
     assert told["findings"][0]["number"] == 8
 
 
+def test_an_end_that_is_missing_is_found_by_what_the_ledger_knows(ask: Ask, site: Path) -> None:
+    """A damaged write-ahead log makes the journal shorter without a word from SQLite; a start must not go on either."""
+    newest = max(day_file(site, "2026-03-01").parent.glob("*.sqlite"))
+    with closing(sqlite3.connect(newest)) as day:
+        day.execute("DELETE FROM entries WHERE number = (SELECT max(number) FROM entries)")
+        day.commit()
+
+    said = ask("journal", "verify", "-c", site)
+    started = ask("run", "-c", site)
+
+    assert said.code == 1
+    assert "its end is missing: the ledger has judged entry" in said.err
+    assert started.code == 1
+    assert "the journal ends at" in started.err
+    assert "move ledger.sqlite away" in started.err
+
+
 def test_a_day_that_is_no_database_costs_a_sentence(ask: Ask, site: Path) -> None:
     day_file(site, "2026-03-01").write_bytes(b"not a database, and longer than its header would be" * 40)
 

@@ -1,6 +1,8 @@
 """The whole service: from a message on a broker to a reading, an episode and a notice; stopped, started, and pressed."""
 
+import os
 import random
+import signal
 import sqlite3
 import threading
 from contextlib import closing
@@ -100,6 +102,26 @@ def test_what_was_published_just_before_a_stop_is_there_after_the_next_start(tmp
         first.publish(*[told(hour, CLEAN) for hour in range(100, 0, -1)])
     with Service(tmp_path, broker=BrokerSettings(enabled=True, port=first.broker_port)) as second:
         until(lambda: second.runtime.is_idle and second.count() == 200)
+
+
+def test_an_embedded_broker_that_dies_is_started_again_and_messages_go_on(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        service.publish(told(2, CLEAN))
+        service.took(1)
+        port = service.broker_port
+        assert service.runtime.broker is not None
+        os.kill(service.runtime.broker.pid or 0, signal.SIGKILL)
+        until(lambda: "the embedded broker ended by itself" in service.log.getvalue())
+        service.publish(told(1, CLEAN))
+        service.took(2)
+        assert service.broker_port == port
+        until(lambda: service.ready()[0] == 200)
+
+
+def test_a_clock_that_is_set_back_is_red_with_words(tmp_path: Path) -> None:
+    with Service(tmp_path) as service:
+        service.runtime.journal.append([], service.runtime.journal.append([], 0, tick=True) + 2**62, tick=True)
+        until(lambda: "clock was set back" in service.ready()[1].get("time", ""))
 
 
 def test_two_services_do_not_work_on_one_folder(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def test_every_part_has_its_word_and_a_gauge_of_the_same_name(tmp_path: Path) ->
             "judging",
             "uploader",
             "store",
+            "time",
             "delivery:file",
             "flow",
             "disk",

@@ -52,7 +52,7 @@ class MqttSourceSettings(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
     type: Literal["mqtt"] = "mqtt"
-    name: str = Field(default="mqtt", min_length=1)
+    name: str = Field(default="mqtt", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=1883, gt=0, lt=65_536)
     client_id: str = Field(min_length=1, max_length=200)
@@ -67,6 +67,8 @@ class MqttSourceSettings(BaseModel):
     session_expiry_s: int = Field(default=86_400, ge=60, le=0xFFFF_FFFF)  # MQTT 5; a 3.1.1 broker has its own
     window_messages: int = Field(default=20_000, ge=1)
     window_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    # Of a larger message only the beginning is kept. Leave it above what the format takes, so that it is refused for
+    # its size, not read in part.
     most_packet_bytes: int = Field(default=2 * 1024 * 1024, ge=64, le=MQTT_MOST_PACKET_BYTES)
     nap_ms: float = Field(default=4.0, ge=0, le=1_000)  # after a read, so that the next one takes many; costs latency
     reconnect_min_s: float = Field(default=1.0, gt=0)
