@@ -1,5 +1,7 @@
 """However the stream is cut, and whatever it holds, the same packets come out, or one error."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ def fed(pieces: list[bytes], *, five: bool = False, most: int = 10_000) -> Cut:
         whole.mids += cut.mids
         whole.others += cut.others
         whole.payload_bytes += cut.payload_bytes
+        whole.skipped_bytes += cut.skipped_bytes
         whole.error = cut.error
     return whole
 
@@ -72,6 +75,80 @@ def test_one_wrong_byte_never_raises(
     assert whole == halves
 
 
+# Messages that are too large for us
+
+
+LARGE_OR_NOT = st.tuples(TOPIC, st.integers(0, 1_200).map(bytes), st.integers(0, 65_535), st.binary(max_size=60))
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.booleans(), st.lists(st.one_of(LARGE_OR_NOT, OTHER), max_size=6), st.lists(st.integers(0, 8_000), max_size=12)
+)
+def test_of_a_message_that_is_too_large_the_beginning_comes_out_and_all_others_whole(
+    five: bool, said: list[tuple[str, bytes, int, bytes] | bytes], cuts: list[int]
+) -> None:
+    most = 240
+    packets = [one if isinstance(one, bytes) else publish(*one[:3], five=five, properties=one[3]) for one in said]
+    kept, mids, skipped = [], [], 0
+    for one, written in zip(said, packets, strict=True):
+        if not isinstance(one, bytes):
+            kept.append((one[0], one[1][: max(0, len(one[1]) - max(0, len(written) - most))]))
+            mids.append(one[2])
+            skipped += max(0, len(written) - most)
+
+    cut = fed(in_pieces(b"".join(packets), cuts), five=five, most=most)
+
+    assert list(zip(cut.topics, cut.payloads, strict=True)) == kept
+    assert cut.mids == [mid for mid in mids if mid]
+    assert cut.others == [one for one in said if isinstance(one, bytes)]
+    assert (cut.payload_bytes, cut.skipped_bytes) == (sum(map(len, cut.payloads)), skipped)
+    assert cut.error == ""
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 101, 10_000])
+def test_a_large_message_is_none_before_its_last_byte(size: int) -> None:
+    stream = publish("a/b", b"z" * 500, 9, dup=True)
+    cutter = PacketCutter(version5=False, most_packet_bytes=100)
+    for piece in in_pieces(stream[:-1], list(range(0, len(stream), size))):
+        assert not cutter.feed(piece).topics
+    cut = cutter.feed(stream[-1:] + GOOD)
+    assert cut.topics == ["a/b", "a/b"]
+    assert cut.payloads == [b"z" * 90, b"before"]
+    assert (cut.mids, cut.dups) == ([9, 7], [(0, 9)])
+
+
+def test_a_packet_of_another_kind_may_be_as_long_as_the_limit_and_no_longer() -> None:
+    answer = suback(1, [1] * 100)
+    assert fed([answer], most=len(answer)).others == [answer]
+    assert fed([answer], most=len(answer) - 1).error != ""
+
+
+def test_properties_that_alone_are_too_long_are_an_error() -> None:
+    large = publish("t", b"x", 1, five=True, properties=bytes(300))
+    assert "header" in fed([large], five=True, most=200).error
+
+
+def test_the_largest_message_of_all_needs_no_more_memory_than_one_that_fits() -> None:
+    most, piece = 100_000, bytes(64 * 1024)
+    length = 0x0FFF_FFFF
+    start = b"\x32\xff\xff\xff\x7f" + b"\0\x01a" + b"\0\x05"
+    left = length - len(start) + 5
+    cutter = PacketCutter(version5=False, most_packet_bytes=most)
+    tracemalloc.start()
+    try:
+        assert cutter.feed(start) == Cut()
+        while left > len(piece):
+            left -= len(piece)
+            assert not cutter.feed(piece).topics
+        assert tracemalloc.get_traced_memory()[1] < 5 * most
+    finally:
+        tracemalloc.stop()
+    cut = cutter.feed(piece[:left] + GOOD)
+    assert cut.topics == ["a", "a/b"]
+    assert (cut.mids, len(cut.payloads[0])) == ([5, 7], most - len(start))
+
+
 GOOD = publish("a/b", b"before", 7)
 BROKEN = {
     "no topic": packet(0x30, b""),
@@ -88,9 +165,10 @@ BROKEN = {
     "QoS 1 with half an identifier": packet(0x32, b"\0\x01a\0"),
     "QoS 1 with identifier 0": packet(0x32, b"\0\x01a\0\0x"),
     "length of five bytes": b"\x30\xff\xff\xff\xff\x01",
-    "packet that is too long": packet(0x30, b"\0\x01a" + bytes(2_000)),
-    "packet that says it is too long": b"\x30" + varying(1_001),
     "long packet of another kind": b"\x90" + varying(5_000),
+    "large message of QoS 2": packet(0x34, b"\0\x01a\0\x01" + bytes(2_000)),
+    "large message to a topic with a wildcard": publish("a/+/b", bytes(2_000), 1),
+    "topic that alone is too long": publish("a" * 2_000, b"x", 1),
 }
 
 

@@ -27,6 +27,7 @@ class Cut:
     mids: list[int] = field(default_factory=list)
     dups: list[tuple[int, int]] = field(default_factory=list)  # (index of the message, mid) of those sent again
     payload_bytes: int = 0
+    skipped_bytes: int = 0  # of messages that are too large for us; they went by and are kept nowhere
     others: list[bytes] = field(default_factory=list)
     error: str = ""  # the peer broke the protocol after all of the above: close the connection
 
@@ -36,13 +37,22 @@ class MalformedError(ValueError):
 
 
 class PacketCutter:
-    """One direction of one connection. Holds at most one unfinished packet, which is at most `most_packet_bytes` long."""
+    """One direction of one connection. Holds at most one unfinished packet, and at most `most_packet_bytes` of it.
+
+    A PUBLISH that is longer becomes a message all the same, when its last byte has gone by: with its topic, its packet
+    identifier and the beginning of its payload, so that the packet up to there has `most_packet_bytes`. Were it an
+    error, the broker would send it again on every connection, and nothing behind it would ever come. Any other packet
+    that is longer, or a PUBLISH whose header alone is, breaks the protocol.
+    """
 
     def __init__(self, *, version5: bool, most_packet_bytes: int) -> None:
         self._version5 = version5
         self._most_packet_bytes = most_packet_bytes
         self._rest = bytearray()
         self._wanted = 0  # bytes that the unfinished packet needs at least
+        self._head = b""  # what is kept of a PUBLISH that is too large, while the rest of it goes by
+        self._head_body = 0  # where its variable header begins
+        self._to_skip = 0  # bytes of it that are still to come
         self._error = ""
         self._known: dict[bytes, str] = {}  # checked topics; the same text object for all messages of a topic
 
@@ -67,7 +77,8 @@ class PacketCutter:
 
     def _cut(self, data: bytes, cut: Cut) -> int:
         """Fills `cut`; returns how many bytes are used up."""
-        start, end = 0, len(data)
+        end = len(data)
+        start = self._skip(0, end, cut) if self._to_skip else 0
         most = self._most_packet_bytes
         while end - start >= 2:
             # Fixed header (2.1.4): the length is one byte, or two: then 14 bits, the usual case. Else see below.
@@ -84,7 +95,15 @@ class PacketCutter:
                         return start
             stop = body + length
             if stop - start > most:
-                raise MalformedError(f"a packet of {stop - start} bytes; most_packet_bytes is {most}")
+                if data[start] & 0xF0 != PUBLISH:
+                    raise MalformedError(f"a packet of {stop - start} bytes; most_packet_bytes is {most}")
+                if end - start < most:
+                    self._wanted = most
+                    return start
+                self._head, self._head_body = data[start : start + most], body - start
+                self._to_skip = stop - start - most
+                start = self._skip(start + most, end, cut)
+                continue
             if stop > end:
                 self._wanted = stop - start
                 return start
@@ -96,6 +115,16 @@ class PacketCutter:
             start = stop
         self._wanted = 0
         return start
+
+    def _skip(self, at: int, end: int, cut: Cut) -> int:
+        """Lets a PUBLISH that is too large go by; with its last byte, its head becomes a message. Returns where it is."""
+        skipped = min(self._to_skip, end - at)
+        self._to_skip -= skipped
+        cut.skipped_bytes += skipped
+        if not self._to_skip:
+            head, self._head = self._head, b""
+            self._publish(head, head[0], self._head_body, len(head), cut)
+        return at + skipped
 
     def _publish(self, data: bytes, first: int, at: int, stop: int, cut: Cut) -> None:
         """PUBLISH (3.3) whose variable header begins at `at`."""

@@ -176,7 +176,7 @@ class MqttSource:
 
     def _read(self, connection: Connection) -> bool:
         cut, at_once = connection.read()
-        if cut.topics or cut.others:
+        if cut.topics or cut.others or cut.skipped_bytes:
             self._heard_ns = self._clock()
         if cut.topics:
             self._keep(cut)
