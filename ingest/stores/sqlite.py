@@ -98,8 +98,8 @@ class SqliteStore:
         span = (max(from_ns, INT64.min), min(until_ns - 1, INT64.max))
         for name in partitions.names_between(self.days(), from_ns, until_ns):
             slots = json.dumps(list(partitions.slots_between(name, from_ns, until_ns)))
-            with closing(_connect(self._file(name), create=False)) as day:
-                found += _readings(day.execute(SELECT, (slots, wanted, *span)), keys)
+            with _looking_at(self._file(name), "readings") as day:
+                found += _readings(day.execute(SELECT, (slots, wanted, *span)) if day else (), keys)
         found.sort(key=lambda reading: (reading.parameter, reading.kind, reading.measured_ns))
         return found
 
@@ -118,7 +118,9 @@ class SqliteStore:
         if len(keys) < len(known):
             select, span = SELECT_MINUTE + OF_FEEDS, (*span, json.dumps(_feeds_of(keys, known)))
         for name in partitions.names_between(self.days(), from_ns, until_ns) if keys and from_ns < until_ns else ():
-            with closing(_connect(self._file(name), create=False)) as day:
+            with _looking_at(self._file(name), "readings") as day:
+                if day is None:
+                    continue
                 for slot in partitions.slots_between(name, from_ns, until_ns):
                     found = _readings(day.execute(select, (slot, *span)).fetchall(), keys)
                     if found:
@@ -129,8 +131,9 @@ class SqliteStore:
         """Number of readings; looks through every file."""
         total = 0
         for name in self.days():
-            with closing(_connect(self._file(name), create=False)) as day:
-                total += int(day.execute("SELECT coalesce(sum(length(body)), 0) FROM readings").fetchone()[0])
+            with _looking_at(self._file(name), "readings") as day:
+                if day:
+                    total += int(day.execute("SELECT coalesce(sum(length(body)), 0) FROM readings").fetchone()[0])
         return total // SIZE
 
     def stations(self) -> list[str]:
@@ -194,8 +197,8 @@ class SqliteStore:
         """As the file has it now, so that a reader sees what another process wrote."""
         if not self._file("series").exists():
             return []
-        with closing(_connect(self._file("series"), create=False)) as series:
-            return _series_in(series)
+        with _looking_at(self._file("series"), "series") as series:
+            return _series_in(series) if series else []
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.sqlite"
@@ -241,6 +244,14 @@ def _connect(path: Path, *, create: bool = True, sync: bool = False) -> sqlite3.
     else:
         connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+@contextmanager
+def _looking_at(path: Path, table: str) -> Iterator[sqlite3.Connection | None]:
+    """A reader's connection; None where the writer has begun the file and not yet made its table."""
+    with closing(_connect(path, create=False)) as connection:
+        is_there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        yield connection if is_there else None
 
 
 @contextmanager

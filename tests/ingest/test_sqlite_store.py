@@ -307,3 +307,16 @@ def test_every_store_of_the_table_is_a_store(name: str, tmp_path: Path) -> None:
     store: Store = STORES[name](tmp_path)
     assert store.health(NOON_NS).ok
     store.close()
+
+
+def test_a_reader_that_comes_before_a_file_has_its_table_finds_it_empty(tmp_path: Path) -> None:
+    """The writer makes a file and then its table; between the two somebody may look."""
+    store = SqliteStore(tmp_path)
+    store.write(judged(Row()), KEYS)
+    before = store.count(), store.read(KEYS[0].station, None, None, 0, 2**62)
+    (tmp_path / "2026-03-02.sqlite").touch()
+    assert (store.count(), store.read(KEYS[0].station, None, None, 0, 2**62)) == before
+    assert sum(map(len, store.minutes(0, 2**62))) == before[0] == 1
+    (tmp_path / "series.sqlite").unlink()
+    (tmp_path / "series.sqlite").touch()
+    assert store.stations() == []
