@@ -12,7 +12,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from alerts.notices import Bilingual, Names, instant, is_legal, notice_text
+from alerts.notices import Bilingual, Names, instant, is_legal, legal_multiple, notice_text
 from alerts.routing import is_historical
 from rules.readings import LimitInForce, Point, Transition
 
@@ -130,7 +130,7 @@ def compose(transition: Transition, *, number: int, recorded_ns: int, names: Nam
                 "value": None if worst is None or isnan(worst.value) else worst.value,
                 "unit": transition.unit,
                 "limit": _limit(transition.limit),
-                "multiple": transition.multiple if transition.limit and is_legal(transition.limit) else None,
+                "multiple": legal_multiple(transition.multiple, transition.limit),
                 "since": instant(transition.since_ns),
                 "at": instant(transition.at_ns),
                 "found": instant(transition.found_ns),

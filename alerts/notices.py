@@ -114,6 +114,11 @@ def is_legal(limit: LimitInForce) -> bool:
     return limit.mark == "C"
 
 
+def legal_multiple(multiple: float | None, limit: LimitInForce | None) -> float | None:
+    """By how many times over, where the limit may be worded as law; to be asked by whoever tells a multiple."""
+    return multiple if limit is not None and is_legal(limit) else None
+
+
 def wording_of(limit: LimitInForce) -> Wording:
     if is_legal(limit):
         return PERMIT if limit.authority == "permit" else LAW
@@ -183,10 +188,11 @@ def _about_limit(transition: Transition, names: Names, clause: LimitClause) -> B
             en=f"{what.en} is back within {clause.within.en}{peak.en}",
         )
     times = Bilingual(zh="", en="")
-    if transition.multiple is not None and is_legal(clause.limit):
+    multiple = legal_multiple(transition.multiple, clause.limit)
+    if multiple is not None:
         times = Bilingual(
-            zh=f"，超标 {_number(transition.multiple, 3)} 倍",
-            en=f", over by {_number(transition.multiple, 3)} times the limit",
+            zh=f"，超标 {_number(multiple, 3)} 倍",
+            en=f", over by {_number(multiple, 3)} times the limit",
         )
     return Bilingual(
         zh=f"{what.zh} {shown} {clause.breach.zh}{times.zh}",

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alerts.episodes import Episode
-from alerts.notices import CHINA, KINDS, LEVELS, Names, instant, measured
+from alerts.notices import CHINA, KINDS, LEVELS, Names, instant, legal_multiple, measured
 from rules.readings import Level, LimitInForce, Point
 from rules.schema import Station
 
@@ -89,8 +89,9 @@ def against(episode: Episode, names: Names) -> str:
         rule = names.rule(episode.rule)
         return f"{rule.zh} {rule.en}"
     limit = episode.limit
-    multiple = f" (+{episode.multiple:.3g}×)" if episode.multiple is not None and limit.mark == "C" else ""
-    return f"{bounds(limit)} · {limit.standard} {limit.clause}{multiple} · {_sureness(limit)}"
+    multiple = legal_multiple(episode.multiple, limit)
+    over = "" if multiple is None else f" (+{multiple:.3g}×)"
+    return f"{bounds(limit)} · {limit.standard} {limit.clause}{over} · {_sureness(limit)}"
 
 
 def bounds(limit: LimitInForce) -> str:
@@ -128,7 +129,7 @@ def _loudest(episodes: Sequence[Episode]) -> list[Episode]:
 
 def _head(title: str, pulse: Pulse) -> Panel:
     numbers = [
-        f"时刻 Time {instant(pulse.now_ns).astimezone(CHINA):%Y-%m-%d %H:%M} (UTC+8)",
+        f"时刻 Time {clock(pulse.now_ns, year=True)} (UTC+8)",
         f"消息 Messages {pulse.messages:,} ({pulse.rate:,.0f}/s)",
         f"入库 Stored {pulse.stored:,}",
         f"隔离 Quarantined {pulse.quarantined:,}",

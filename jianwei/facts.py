@@ -4,7 +4,7 @@ from math import isfinite
 from typing import Any
 
 from alerts.episodes import Episode
-from alerts.notices import is_legal
+from alerts.notices import is_legal, legal_multiple
 from jianwei.moments import written
 from rules.readings import Kind, LimitInForce, Point, Transition
 
@@ -28,7 +28,7 @@ def episode_fact(episode: Episode) -> Fact:
         "worst": point_fact(episode.worst),
         "last": point_fact(episode.last),
         "limit": limit_fact(episode.limit),
-        "multiple": episode.multiple,
+        "multiple": legal_multiple(episode.multiple, episode.limit),
         "rule": episode.rule,
         "edition": episode.edition,
         "check": episode.check,
@@ -46,7 +46,7 @@ def transition_fact(transition: Transition) -> Fact:
         "worst": point_fact(transition.worst),
         "last": point_fact(transition.last),
         "limit": limit_fact(transition.limit),
-        "multiple": transition.multiple,
+        "multiple": legal_multiple(transition.multiple, transition.limit),
         "reason": transition.reason,
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from alerts.notices import instant, measured
+from alerts.notices import instant, legal_multiple, measured
 from jianwei.board import STYLES, bounds
 from jianwei.judging import Account, FoundEpisode
 from rules.last_words import CHECK_NAMES, Values
@@ -137,7 +137,7 @@ def _told(episode: FoundEpisode, zone: tzinfo) -> Mapping[str, Any]:
         "worst": None if last.worst is None else last.worst.value,
         "worst_line": None if last.worst is None else last.worst.position,
         "unit": last.unit,
-        "multiple": last.multiple,
+        "multiple": legal_multiple(last.multiple, last.limit),
         "limit": None
         if limit is None
         else {

@@ -173,8 +173,9 @@ def _standing(
 
 
 def _validity_mark(catalogue: Catalogue, limit: LimitInForce | None) -> str:
-    editions = catalogue.standards.values() if limit else ()
-    return next((s.validity_mark for s in editions if limit and s.standard == limit.standard), "")
+    if limit is None:
+        return ""
+    return next((s.validity_mark for s in catalogue.standards.values() if s.standard == limit.standard), "")
 
 
 def _why_lost(candidate: Candidate, winner: LimitInForce | None, at_ns: int) -> str:

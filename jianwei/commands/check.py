@@ -37,8 +37,8 @@ def check(
     stations = _stations(settings, catalogue, problems) if settings and catalogue else 0
     problems += _secret_problems(settings) if settings else []
     remarks = _remarks(settings) if settings else []
+    counts = _counts(catalogue, results, stations)
     if as_json:
-        counts = _counts(catalogue, results, stations)
         print_json({"ok": not problems, "problems": problems, "remarks": remarks, "counts": counts})
     else:
         for problem in problems:
@@ -47,8 +47,7 @@ def check(
             err.print(remark, style="yellow", markup=False)
         if chosen is None:
             out.print("no settings file here: only the catalogue was checked")
-        if catalogue:
-            counts = _counts(catalogue, results, stations)
+        if counts:
             out.print(", ".join(f"{number} {what}" for what, number in counts.items()), markup=False)
         out.print(f"{len(problems)} problems" if problems else "all well")
     if problems:

@@ -160,14 +160,14 @@ def _account(summary: Summary, took_s: float) -> Table:
 def _span_s(lasts: str, fleet: Fleet) -> int:
     """Simulated seconds in whole steps, not longer than the scenario."""
     try:
-        wall_s = seconds(lasts)
+        asked_s = seconds(lasts) * SPEED
     except ValueError as error:
         refuse(str(error))
-    length_s = (fleet.end_ns - fleet.start_ns) // 1_000_000_000
-    span_s = min(int(str(wall_s)) * SPEED, length_s) // STEP_S * STEP_S
+    length_s = int(fleet.scenario.length)
+    span_s = min(asked_s, length_s) // STEP_S * STEP_S
     if span_s <= 0:
         refuse(f"--for {lasts} is no time at all")
-    if int(str(wall_s)) * SPEED > length_s:
+    if asked_s > length_s:
         err.print(f"The scenario is {length_s // 3600} h long and ends after {length_s / SPEED:.0f} s.")
     return span_s
 

@@ -205,7 +205,7 @@ def _span_s(text: str, scenario: Scenario) -> int | None:
     if not text:
         return None
     try:
-        span_s = int(str(seconds(text)))
+        span_s = seconds(text)
     except ValueError as error:
         refuse(f"--for: {error}")
     if not span_s:
