@@ -47,7 +47,7 @@ def test_a_message_becomes_a_reading_an_episode_and_a_notice_and_a_bad_one_is_ke
 
 
 def test_the_metrics_of_a_service_at_work_are_set(tmp_path: Path) -> None:
-    with Service(tmp_path) as service:
+    with Service(tmp_path, journal=JournalSettings(tick_s=3_600, sync=False)) as service:  # no tick comes between
         service.publish(told(1, CLEAN), told(0, OVER), ("jianwei/v1/A-1/hour", b"{broken"))
         service.took(3)
         until(service.notices)
