@@ -12,7 +12,9 @@ def settings(**said: Any) -> MqttSourceSettings:
     return MqttSourceSettings.model_validate({"client_id": "c", **said})
 
 
-@pytest.mark.parametrize("topic", ["a", "#", "+", "a/+/b", "a/#", "/", "+/+/#", "$share/g/a/#", "站/#"])
+@pytest.mark.parametrize(
+    "topic", ["a", "#", "+", "a/+/b", "a/#", "/", "+/+/#", "$share/g/a/#", "$share/g//", "$shared", "站/#"]
+)
 def test_topic_filters_of_the_standard_are_taken(topic: str) -> None:
     assert settings(topics=[topic]).topics == (topic,)
 
@@ -20,6 +22,12 @@ def test_topic_filters_of_the_standard_are_taken(topic: str) -> None:
 @pytest.mark.parametrize("topic", ["", "a#", "#/a", "a/#/b", "a+", "+a/b", "a\0", "a" * 65_536])
 def test_broken_topic_filters_are_refused(topic: str) -> None:
     with pytest.raises(ValidationError):
+        settings(topics=[topic])
+
+
+@pytest.mark.parametrize("topic", ["$share", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/g#/a"])
+def test_shared_subscriptions_that_no_message_would_match_are_refused(topic: str) -> None:
+    with pytest.raises(ValidationError, match=r"\$share/GROUP/FILTER"):
         settings(topics=[topic])
 
 

@@ -34,6 +34,15 @@ LEANS_ON = (
     "_loop_rc_handle",
     "_send_pingreq",
 )
+CLOSED, RESET = "the broker closed the connection", "the connection was reset"
+# What to do when a broker refuses us, by reason code; paho turns those of 3.1.1 into those of 5.
+ADVICE = {
+    0x84: "set the other `protocol` in this source",
+    0x85: "the broker does not take this `client_id`: look at its rules for client ids",
+    0x86: "check `username` and password of this source",
+    0x87: "check `username` and password of this source, and the rights of this user at the broker",
+    0x8A: "the broker has banned this client: look at its log",
+}
 # What paho raises for bytes that are no packet.
 UNREADABLE = (MQTTException, struct.error, ValueError, IndexError, KeyError, TypeError, AssertionError)
 
@@ -76,8 +85,8 @@ class BulkClient(paho.Client):
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
         properties.SessionExpiryInterval = settings.session_expiry_s
         properties.ReceiveMaximum = settings.receive_maximum
-        properties.MaximumPacketSize = settings.most_packet_bytes
         properties.TopicAliasMaximum = 0
+        # No maximum packet size: the broker would throw larger messages away without a word to anybody (MQTT 5, 3.1.2.11.4).
         # Never a clean start: paho's default is one at every first connection, which deletes what waits for us.
         self.connect(settings.host, settings.port, settings.keepalive_s, clean_start=False, properties=properties)
 
@@ -108,7 +117,7 @@ class BulkClient(paho.Client):
             while received < RECEIVE_BYTES:
                 chunk = super()._sock_recv(RECEIVE_BYTES)
                 if not chunk:
-                    self.give_up("the broker closed the connection")
+                    self.give_up(CLOSED)
                     break
                 chunks.append(chunk)
                 received += len(chunk)
@@ -117,6 +126,8 @@ class BulkClient(paho.Client):
                     break
         except BlockingIOError:
             pass  # no more at present
+        except ConnectionResetError:  # also when the broker closes, and has not read what we sent last
+            self.give_up(RESET)
         except OSError as error:
             self.give_up(f"reading failed: {error}")
         return received, self._cutter.feed(b"".join(chunks))
@@ -176,7 +187,8 @@ class BulkClient(paho.Client):
 
     def _note_connack(self, _client: Any, _data: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
         if code.is_failure:
-            self.why_ended = f"the broker refuses the connection: {code}"
+            advice = f" ({ADVICE[code.value]})" if code.value in ADVICE else ""
+            self.why_ended = f"the broker refuses the connection: {code}{advice}"
             return
         self.session_present = bool(flags.session_present)
         self.server_keepalive_s = getattr(properties, "ServerKeepAlive", None)

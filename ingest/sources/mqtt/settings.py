@@ -7,11 +7,17 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 MQTT_MOST_PACKET_BYTES = 268_435_460  # the longest that the length field can say, and its header
+SHARE = "$share"
 
 
 def _topic_filter(text: str) -> str:
-    """The rules of MQTT 5, 4.7: `+` stands for a whole level, `#` for all the last ones."""
+    """The rules of MQTT 5, 4.7 and 4.8.2: `+` stands for a whole level, `#` for all the last ones.
+
+    Brokers take a shared subscription that is none for an ordinary filter, which no message ever matches.
+    """
     levels = text.split("/")
+    if levels[0] == SHARE and (len(levels) < 3 or not levels[1] or set(levels[1]) & set("+#") or levels[2:] == [""]):
+        raise ValueError("a shared subscription is `$share/GROUP/FILTER`; GROUP is a name without `/`, `+` and `#`")
     if not text or "\0" in text or len(text.encode()) > 65_535:
         raise ValueError("a topic filter has 1 to 65535 bytes and no U+0000")
     if any("#" in level for level in levels[:-1]) or any(len(level) > 1 and set(level) & set("+#") for level in levels):

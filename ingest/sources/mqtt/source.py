@@ -10,10 +10,12 @@ from threading import Event, Lock, Thread
 from ingest.acks import AckToken, AckWindow
 from ingest.message import Block, Health, Taken
 from ingest.records import Clock, Connected, ConnectionLost, Emit, PartFailed, PossibleLoss
+from ingest.sources.mqtt.client import CLOSED, RESET
 from ingest.sources.mqtt.connection import CONNECT_TIMEOUT_S, Connection
 from ingest.sources.mqtt.packets import Cut
 from ingest.sources.mqtt.settings import MqttSourceSettings
 
+CLOSED_TOO_OFTEN = 3  # times in a row, soon after the broker accepted us
 JOIN_TIMEOUT_S = 2 * CONNECT_TIMEOUT_S + 1
 
 
@@ -38,6 +40,7 @@ class MqttSource:
         self._connection: Connection | None = None
         self._greeted = False
         self._failures = 0  # connections in a row that did not live long
+        self._closed = 0  # of these, the last ones that the broker had accepted, and closed without a word
         self._due_s = 0.0
         self._full_since_s: float | None = None
         self._heard_ns = 0
@@ -240,6 +243,10 @@ class MqttSource:
             connection.close()
         slowest_s = self._settings.reconnect_max_s
         self._failures = 1 if lived_s >= slowest_s else min(self._failures + 1, 30)
+        accepted = connection is not None and connection.session_present is not None
+        self._closed = self._closed + 1 if accepted and why in {CLOSED, RESET} and lived_s < slowest_s else 0
+        if self._closed >= CLOSED_TOO_OFTEN:
+            why = self._why_so_often(why)
         pause_s = random.uniform(0, min(slowest_s, self._settings.reconnect_min_s * 2 ** (self._failures - 1)))
         if connection is not None and connection.taken_over:
             # Two processes with one client id would push each other out for ever.
@@ -251,6 +258,13 @@ class MqttSource:
         self._due_s = time.monotonic() + pause_s
         self._trouble = why
         self._emit(ConnectionLost(self.name, why, pause_s))
+
+    def _why_so_often(self, why: str) -> str:
+        """What a broker with 3.1.1 cannot say, and some do not say with 5."""
+        return (
+            f"{why} {self._closed} times in a row soon after it had accepted us; if another client uses the client id "
+            f"{self._settings.client_id!r}, stop one of them, else look at the broker's log"
+        )
 
 
 class _SessionMemory:
