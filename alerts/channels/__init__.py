@@ -9,13 +9,15 @@ from rich.console import Console
 
 from alerts.channel import Channel
 from alerts.channels.file import FileChannel, FileChannelSettings
+from alerts.channels.kafka import KafkaChannel, KafkaChannelSettings
 from alerts.channels.mqtt import MqttChannel, MqttChannelSettings
 from alerts.channels.terminal import TerminalChannel, TerminalChannelSettings
 from alerts.channels.webhook import WebhookChannel, WebhookSettings
 from alerts.records import Clock
 
 ChannelSettings = Annotated[
-    FileChannelSettings | MqttChannelSettings | TerminalChannelSettings | WebhookSettings, Discriminator("type")
+    FileChannelSettings | KafkaChannelSettings | MqttChannelSettings | TerminalChannelSettings | WebhookSettings,
+    Discriminator("type"),
 ]
 
 
@@ -29,6 +31,7 @@ class Surroundings:
 
 CHANNELS: Mapping[type[BaseModel], Callable[[str, Any, Surroundings], Channel]] = {
     FileChannelSettings: lambda name, settings, here: FileChannel(name, settings, here.clock),
+    KafkaChannelSettings: lambda name, settings, _here: KafkaChannel(name, settings),
     MqttChannelSettings: lambda name, settings, _here: MqttChannel(name, settings),
     TerminalChannelSettings: lambda name, settings, here: TerminalChannel(name, settings, here.console),
     WebhookSettings: lambda name, settings, here: WebhookChannel(name, settings, here.clock),

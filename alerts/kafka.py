@@ -1,0 +1,231 @@
+"""Records to Kafka from plain code: every replica in sync has them, or it is told within a time of our own.
+
+An idempotent producer never gives a record up. So a record that was not acknowledged in time is left with it, and
+who sends the same again waits for that one: it is not written twice, and nothing overtakes it. After an error that
+the producer does not mend by itself (a gap in its sequence is one), and when it has been mute for long, a new one begins.
+"""
+
+import asyncio
+import re
+import ssl
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from aiokafka import AIOKafkaProducer, errors
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from alerts.channel import DeliveryFailed, Reason
+from alerts.credentials import secret_of
+
+BATCH_BYTES = 64 * 1024
+MUTE_S = 120.0  # the addresses that a producer knows may all be out of date
+CLOSE_S = 1.0
+NO_LIMIT = 2**31 - 1  # how large a record may be is the brokers' word, and their answer leads to no retry
+
+AUTH = (
+    FileNotFoundError,  # of a password or a certificate
+    PermissionError,
+    UnicodeDecodeError,
+    errors.AuthenticationFailedError,
+    errors.AuthenticationMethodNotSupported,
+    errors.ClusterAuthorizationFailedError,
+    errors.SaslAuthenticationFailed,
+    errors.TopicAuthorizationFailedError,
+    errors.UnsupportedSaslMechanismError,
+)
+UNREACHABLE = (errors.KafkaConnectionError, errors.NodeNotReadyError, errors.NoBrokersAvailable, OSError)
+TOO_LATE = (errors.KafkaTimeoutError, errors.RequestTimedOutError, TimeoutError)
+TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
+
+
+def _topic(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in {".", ".."}:
+        raise ValueError("a topic of Kafka has 1 to 249 letters, digits and . _ -")
+    return text
+
+
+def _server(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError("say host:port, such as kafka-1.example:9092")
+    return text
+
+
+Topic = Annotated[str, AfterValidator(_topic)]
+Servers = Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], Field(min_length=1)]
+
+
+class Tls(BaseModel):
+    """The brokers' certificates and names are always checked, against `ca` or the system's list."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ca: Path | None = None
+    cert: Path | None = None  # our own, when the brokers ask for one
+    key: Path | None = None
+
+
+class KafkaConnection(BaseModel):
+    """Where the brokers are and who we are; `timeout_s` is for the acknowledgement of what is sent, connecting included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    servers: Servers = ("127.0.0.1:9092",)
+    client_id: str = Field(default="jianwei", min_length=1, max_length=200)
+    tls: Tls | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    username: str | None = Field(default=None, min_length=1)
+    password: SecretStr | None = None
+    password_file: Path | None = None  # read for every producer that begins
+    timeout_s: float = Field(default=10.0, ge=1, le=120)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("password, password_file: give one of them")
+        has_password = self.password is not None or self.password_file is not None
+        if len({has_password, self.username is not None, self.sasl_mechanism is not None}) > 1:
+            raise ValueError("sasl_mechanism, username, and password_file or password go together")
+        return self
+
+    def for_client(self) -> dict[str, Any]:
+        """The client's words for it. Raises OSError and UnicodeDecodeError for files that cannot be used."""
+        protocol = ("SASL_" if self.sasl_mechanism else "") + ("SSL" if self.tls else "PLAINTEXT")
+        said: dict[str, Any] = {
+            "bootstrap_servers": list(self.servers),
+            "client_id": self.client_id,
+            "security_protocol": protocol,
+            "request_timeout_ms": round(self.timeout_s * 750),  # its own word says more than our deadline
+        }
+        if self.tls is not None:
+            said["ssl_context"] = ssl.create_default_context(cafile=self.tls.ca)
+            if self.tls.cert is not None:
+                said["ssl_context"].load_cert_chain(self.tls.cert, self.tls.key)
+        if self.sasl_mechanism is not None:
+            said["sasl_mechanism"] = self.sasl_mechanism
+            said["sasl_plain_username"] = self.username
+            said["sasl_plain_password"] = secret_of(self.password, self.password_file)
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`value` None deletes the key from a compacted topic."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Producer:
+    """Connects when there is something to send. Used by one thread at a time; its event loop turns while one sends."""
+
+    def __init__(self, name: str, settings: KafkaConnection) -> None:
+        self._name = name
+        self._settings = settings
+        self._runner: asyncio.Runner | None = None
+        self._client: AIOKafkaProducer | None = None
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._heard_s = 0.0  # when the brokers last acknowledged, or this producer began
+
+    def send(self, name: str, records: Sequence[Record]) -> None:
+        """Returns when all of them are acknowledged; raises DeliveryFailed.
+
+        `name` stands for the records: after a failure the same name with the same records may be sent again.
+        """
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        try:
+            self._runner.run(self._send(name, records))
+        except (errors.KafkaError, OSError, UnicodeDecodeError) as error:
+            if not isinstance(error, _Overdue) or time.monotonic() - self._heard_s > MUTE_S:
+                self.close()
+            raise _failed(self._name, error) from error
+        self._heard_s = time.monotonic()
+
+    def close(self) -> None:
+        """What is under way is left to its fate; the next `send` begins anew."""
+        if self._runner is None or self._runner.get_loop().is_running():
+            return  # a thread that was left behind is still sending; the process ends with it
+        runner, self._runner = self._runner, None
+        runner.run(self._stop())
+        runner.close()
+
+    async def _send(self, name: str, records: Sequence[Record]) -> None:
+        """Raises _Overdue where the producer may go on."""
+        self._under_way = {known: task for known, task in self._under_way.items() if known == name or not task.done()}
+        timeout = asyncio.timeout(self._settings.timeout_s)
+        try:
+            async with timeout:
+                client = self._client or await self._begin()
+                if name not in self._under_way:
+                    self._under_way[name] = asyncio.create_task(_publish(client, records))
+                await asyncio.shield(self._under_way[name])
+        except TimeoutError as error:
+            if timeout.expired() and self._client is not None:
+                raise _Overdue("not acknowledged in time") from error
+            raise
+        del self._under_way[name]
+
+    async def _begin(self) -> AIOKafkaProducer:
+        client = AIOKafkaProducer(
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,  # whoever sends waits: there is nothing to wait for
+            max_batch_size=BATCH_BYTES,
+            max_request_size=NO_LIMIT,
+            **self._settings.for_client(),
+        )
+        try:
+            await client.start()
+        except BaseException:
+            await client.stop()
+            raise
+        self._client = client
+        self._heard_s = time.monotonic()
+        return client
+
+    async def _stop(self) -> None:
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        self._under_way = {}
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(TimeoutError):  # it would wait for ever for what cannot be acknowledged
+                await asyncio.wait_for(client.stop(), CLOSE_S)
+            await client.client.close()
+
+
+class _Overdue(TimeoutError):
+    """Not acknowledged in time; the producer goes on trying."""
+
+
+async def _publish(client: AIOKafkaProducer, records: Sequence[Record]) -> None:
+    acknowledged = [
+        await client.send(record.topic, record.value, record.key, headers=list(record.headers)) for record in records
+    ]
+    for error in await asyncio.gather(*acknowledged, return_exceptions=True):
+        if isinstance(error, BaseException):
+            raise error
+
+
+def _failed(name: str, error: Exception) -> DeliveryFailed:
+    wait_s = None if isinstance(error, TOO_LARGE) else 0.0
+    return DeliveryFailed(name, reason_of(error), str(error) or repr(error), retry_after_s=wait_s)
+
+
+def reason_of(error: Exception) -> Reason:
+    """The class of failure of an error of the client."""
+    if isinstance(error, AUTH):
+        return "auth"
+    if isinstance(error, TOO_LATE):
+        return "timeout"
+    if isinstance(error, UNREACHABLE):
+        return "unreachable"
+    return "client" if isinstance(error, TOO_LARGE) else "server"
