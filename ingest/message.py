@@ -12,7 +12,8 @@ from rules.readings import Judged, Kind, SeriesKey, Transition
 class Block(msgspec.Struct, array_like=True, gc=False):
     """Messages of one source that were received together, byte for byte as they came, in arrival order.
 
-    `topics` and `payloads` have equal length; `keys` and `headers` are empty or have that length too (Kafka).
+    `topics` and `payloads` have equal length; `keys`, `headers` and `offsets` are empty or have that length too
+    (Kafka). With `offsets` all messages are of one partition of one topic, and lie there.
     """
 
     source: str
@@ -21,6 +22,8 @@ class Block(msgspec.Struct, array_like=True, gc=False):
     payloads: list[bytes]
     keys: list[bytes | None] = []
     headers: list[list[tuple[str, bytes]]] = []
+    partition: int = -1
+    offsets: list[int] = []
 
     def __len__(self) -> int:
         return len(self.payloads)

@@ -176,5 +176,12 @@ class Recorder:
 def _cut(block: Block, start: int, stop: int) -> Block:
     cut = slice(start, stop)
     return Block(
-        block.source, block.received_ns, block.topics[cut], block.payloads[cut], block.keys[cut], block.headers[cut]
+        block.source,
+        block.received_ns,
+        block.topics[cut],
+        block.payloads[cut],
+        block.keys[cut],
+        block.headers[cut],
+        block.partition,
+        block.offsets[cut],
     )

@@ -32,6 +32,24 @@ class PossibleLoss:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebalanced:
+    """A consumer group dealt its partitions anew. `left`: messages that were handed over and will come again, to somebody."""
+
+    source: str
+    partitions: int  # that are ours now; 0 while they are dealt
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLag:
+    """`messages` wait at the brokers behind the newest that we have. `loop_lag_s`: the client's loop had no time so long."""
+
+    source: str
+    messages: int
+    loop_lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class EntryWritten:
     """`took_s`: the commit. `lag_s`: since the oldest of the messages was received; 0 for an entry of time alone."""
 
@@ -111,6 +129,8 @@ Record = (
     Connected
     | ConnectionLost
     | PossibleLoss
+    | Rebalanced
+    | SourceLag
     | EntryWritten
     | JournalRefused
     | BatchJudged

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-TAGGED = "channels"  # its parts are told apart by their `type`, which the library puts into the path
+TAGGED = ("channels", "sources")  # their parts are told apart by their `type`, which the library puts into the path
 SAMPLE = "`jianwei init` writes a sample"
 Place = tuple[int | str, ...]
 
@@ -41,7 +41,7 @@ def _place(detail: ErrorDetails) -> Place:
     place = detail["loc"]
     if detail["type"].startswith("union_tag"):
         return (*place, "type")
-    return place[:2] + place[3:] if place[:1] == (TAGGED,) else place
+    return place[:2] + place[3:] if place and place[0] in TAGGED else place
 
 
 def _path(place: Sequence[int | str]) -> str:

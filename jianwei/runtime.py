@@ -155,7 +155,10 @@ class Runtime:
     def _source_settings(self) -> list[SourceSettings]:
         """Those of the site, and one for the embedded broker."""
         found = [
-            s.model_copy(update={"session_file": s.session_file or self._session(s)}) for s in self.settings.sources
+            s.model_copy(update={"session_file": s.session_file or self._session(s)})
+            if isinstance(s, MqttSourceSettings)
+            else s
+            for s in self.settings.sources
         ]
         if self.broker is not None:
             own = MqttSourceSettings(
@@ -171,7 +174,7 @@ class Runtime:
             found.append(own.model_copy(update={"session_file": self._session(own)}))
         return found
 
-    def _session(self, settings: SourceSettings) -> Path:
+    def _session(self, settings: MqttSourceSettings) -> Path:
         path = self.folder.session(settings.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path

@@ -87,10 +87,11 @@ class HealthSettings(_Part):
 
 
 def _named(content: Any) -> Any:
-    """A source without a client id gets one that stays the same: its session depends on it."""
-    if isinstance(content, dict) and "client_id" not in content:
-        return {**content, "client_id": f"jianwei-{content.get('name', 'mqtt')}"}
-    return content
+    """A source without a type is of MQTT; one without a client id gets one that stays the same: a session depends on it."""
+    if not isinstance(content, dict):
+        return content
+    kind = content.get("type", "mqtt")
+    return {"type": kind, "client_id": f"jianwei-{content.get('name', kind)}", **content}
 
 
 class Settings(BaseSettings):

@@ -72,6 +72,9 @@ class Meters:
         )
         self.packet_age = gauge("mqtt_last_packet_age_seconds", "Since anything was heard of the broker", "source")
         self.loss = counter("ingest_possible_loss_total", "Times a broker forgot what it kept for us", "source")
+        self.lag = gauge("kafka_consumer_lag", "Messages that wait in Kafka for this member", "source")
+        self.loop_lag = gauge("kafka_loop_lag_seconds", "The client's loop had no time for so long, at most", "source")
+        self.rebalances = counter("kafka_rebalances_total", "Times partitions were dealt anew", "source")
         self.messages = counter("ingest_messages_total", "Messages, by what became of them", "result")
         self.rejected = counter("ingest_rejected_total", "Messages and values sent to quarantine", "reason")
         self.unacked = gauge("ingest_unacked", "Messages taken from sources and not yet durable")
@@ -162,6 +165,17 @@ class Telemetry:
     def _(self, record: done.PossibleLoss) -> None:
         self.meters.loss.labels(record.source).inc()
         self.log.error("possible loss", source=record.source, why=record.why)
+
+    @_note.register
+    def _(self, record: done.Rebalanced) -> None:
+        if not record.partitions:
+            self.meters.rebalances.labels(record.source).inc()
+        self.log.info("rebalanced", source=record.source, partitions=record.partitions, left=record.left)
+
+    @_note.register
+    def _(self, record: done.SourceLag) -> None:
+        self.meters.lag.labels(record.source).set(record.messages)
+        self.meters.loop_lag.labels(record.source).set(record.loop_lag_s)
 
     @_note.register
     def _(self, record: done.EntryWritten) -> None:

@@ -10,6 +10,7 @@ import pytest
 from alerts.channels.webhook import signature
 from ingest.batching import BatchBuilder
 from ingest.formats.json_v1 import JsonV1
+from ingest.sources.kafka import KafkaSourceSettings
 from jianwei.catalogue_files import read_catalogue
 from jianwei.commands import COMMANDS, GROUPS
 from jianwei.settings import read_settings
@@ -99,12 +100,13 @@ def test_a_receiver_can_check_a_webhook_as_the_page_says() -> None:
     assert not told["is_genuine"](header, body, secret, sent_s + 301)
 
 
-@pytest.mark.parametrize("page", ["docs/alerts.md"])
+@pytest.mark.parametrize("page", ["docs/alerts.md", "docs/kafka.md"])
 def test_settings_on_a_page_are_taken(page: str, tmp_path: Path) -> None:
     for language, code in FENCE.findall((ROOT / page).read_text()):
         if language == "toml":
             (tmp_path / "jianwei.toml").write_text(code)
-            assert read_settings(tmp_path / "jianwei.toml").channels
+            said = read_settings(tmp_path / "jianwei.toml")
+            assert said.channels or said.sources
 
 
 def test_the_register_on_its_page_is_a_register() -> None:
@@ -115,6 +117,12 @@ def test_the_register_on_its_page_is_a_register() -> None:
     assert set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)))) <= {
         field.alias or name for name, field in Station.model_fields.items()
     }
+
+
+def test_the_page_about_kafka_names_every_setting_of_the_source() -> None:
+    text = (ROOT / "docs" / "kafka.md").read_text()
+    missing = {name for name in KafkaSourceSettings.model_fields if f"`{name}`" not in text}
+    assert missing <= {"name"}
 
 
 def test_pages_that_the_sample_names_exist() -> None:

@@ -1,18 +1,20 @@
 """The sources there are. A settings file names one by `type`; `open_source` makes it."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ingest.message import Source
 from ingest.records import Clock, Emit
+from ingest.sources.kafka import KafkaSource, KafkaSourceSettings
 from ingest.sources.mqtt import MqttSource, MqttSourceSettings
 
-SourceSettings = MqttSourceSettings  # a union by `type` when there are more
+SourceSettings = Annotated[MqttSourceSettings | KafkaSourceSettings, Field(discriminator="type")]
 
 SOURCES: Mapping[type[BaseModel], Callable[[Any, Clock, Emit], Source]] = {
     MqttSourceSettings: MqttSource,
+    KafkaSourceSettings: KafkaSource,
 }
 
 

@@ -148,7 +148,11 @@ def test_every_problem_is_told_at_once_with_its_path_and_what_to_do(tmp_path: Pa
             port = "x"
             topics = ["a#"]
             [[sources]]
+            type = "pigeon"
+            [[sources]]
             type = "kafka"
+            topics = ["a b"]
+            group = 5
             [channels.hook]
             type = "webhook"
             url = "not a url"
@@ -177,6 +181,8 @@ def test_every_problem_is_told_at_once_with_its_path_and_what_to_do(tmp_path: Pa
         "sources[0].port",
         "sources[0].topics[0]",
         "sources[1].type",
+        "sources[2].topics[0]",
+        "sources[2].group",
         "channels.hook.url",
         "channels.f.type",
         "channels.m.host",
@@ -186,7 +192,8 @@ def test_every_problem_is_told_at_once_with_its_path_and_what_to_do(tmp_path: Pa
     }
     assert told["journal.syncc"].startswith("there is no such setting")
     assert told["journal.tick_s"] == "should be greater than 0"
-    assert told["channels.f.type"] == "there is no type 'fax': say one of 'file', 'mqtt', 'terminal', 'webhook'"
+    assert told["channels.f.type"] == "there is no type 'fax': say one of 'file', 'kafka', 'mqtt', 'terminal', 'webhook'"
+    assert told["sources[1].type"] == "there is no type 'pigeon': say one of 'mqtt', 'kafka'"
     assert told["channels.m.host"] == "is not given, and has to be"
     assert told["routes[0].min_level"] == "say one of none, blue, yellow, orange, red"
     assert told["formats[0].format"] == "say one of 'json_v1'"
@@ -243,6 +250,7 @@ def test_what_is_no_toml_or_no_file_is_told(tmp_path: Path) -> None:
         ),
         ('[channels.m]\ntype = "mqtt"\nhost = "h"\npassword = "p"\n', "channels.m: a password needs a username"),
         ('[[sources]]\npassword_file = "f"\n', "sources[0]: a password needs a username"),
+        ('[[sources]]\ntype = "kafka"\n', "sources[0]: topics, pattern: give one of them"),
     ],
 )
 def test_parts_that_do_not_fit_each_other_are_told(tmp_path: Path, text: str, words: str) -> None:
