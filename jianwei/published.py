@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from alerts import events
+from alerts.channels.kafka import KafkaChannelSettings
 from alerts.channels.mqtt import MqttChannelSettings
 from ingest import json_v1_schema
 from ingest.formats.json_v1 import KINDS
@@ -21,6 +22,7 @@ from ingest.sources.mqtt.settings import MqttSourceSettings
 FOLDER = Path("docs/schemas")
 READINGS = "jianwei/v1/{station}/{kind}"
 MQTT = {"qos": 1, "retain": False, "bindingVersion": "0.2.0"}
+KAFKA = {"bindingVersion": "0.5.0"}
 
 
 def asyncapi() -> dict[str, Any]:
@@ -32,13 +34,22 @@ def asyncapi() -> dict[str, Any]:
             "title": "Jianwei",
             "version": "1.0.0",
             "description": "Readings of environmental monitoring stations come in by MQTT; what rules found in them goes "
-            "out as CloudEvents. Published with QoS 1, a message is acknowledged to the broker when it is durable.",
+            "out as CloudEvents, by MQTT or into Kafka. Published with QoS 1, a message is acknowledged to the broker when it is durable.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
         "servers": {
             "plain": _server("mqtt", _default(MqttSourceSettings, "port"), "Inside a network of one's own."),
             "tls": _server("secure-mqtt", 8883, "Everywhere else; a user name and password, or a certificate."),
+            "kafka": {
+                "host": "{host}:{port}",
+                "protocol": "kafka",
+                "description": "What a channel of type kafka writes to; with TLS and SASL where the settings say so.",
+                "variables": {
+                    "host": {"default": "127.0.0.1", "description": "A broker to begin with."},
+                    "port": {"default": "9092"},
+                },
+            },
         },
         "channels": {
             "readings": {
@@ -53,12 +64,25 @@ def asyncapi() -> dict[str, Any]:
                 "parameters": {"station": _station()},
                 "messages": {"alert_event": {"$ref": "#/components/messages/alert_event"}},
             },
+            "alerts_in_kafka": _kafka_channel(
+                _default(KafkaChannelSettings, "topic"),
+                "One record for each change of an episode; the key is the station, whose records stay in their order.",
+                "delete",
+            ),
+            "alert_state": _kafka_channel(
+                _default(KafkaChannelSettings, "state_topic"),
+                "The newest event of each episode; the key is the episode. A record without value and headers says "
+                "that the episode is over, and deletes it.",
+                "compact",
+            ),
         },
         "operations": {
             "receive_readings": _operation("receive", "readings", "json_v1", "Take what stations measured."),
             "send_alerts": _operation(
                 "send", "alerts", "alert_event", "Tell that an episode opened, worsened or cleared."
             ),
+            "write_alerts": _operation("send", "alerts_in_kafka", "alert_record", "The same, in Kafka."),
+            "write_alert_state": _operation("send", "alert_state", "alert_record", "Keep what is open in Kafka."),
         },
         "components": {
             "messages": {
@@ -72,6 +96,13 @@ def asyncapi() -> dict[str, Any]:
                     "title": "What a rule found: a CloudEvent 1.0 in structured mode",
                     "contentType": events.CONTENT_TYPE,
                     "payload": {"$ref": "./alert_event.json"},
+                },
+                "alert_record": {
+                    "title": "What a rule found: a CloudEvent 1.0 in binary mode",
+                    "contentType": "application/json",
+                    "headers": {"type": "object", "properties": _kafka_headers()},
+                    "payload": {"$ref": "./alert_event.json#/$defs/AlertData"},
+                    "bindings": {"kafka": {"key": {"type": "string"}, **KAFKA}},
                 },
             }
         },
@@ -116,17 +147,34 @@ def _server(protocol: str, port: int, description: str) -> dict[str, Any]:
     }
 
 
+def _kafka_channel(topic: str, description: str, policy: str) -> dict[str, Any]:
+    return {
+        "address": topic,
+        "description": description,
+        "servers": [{"$ref": "#/servers/kafka"}],
+        "messages": {"alert_record": {"$ref": "#/components/messages/alert_record"}},
+        "bindings": {"kafka": {"topicConfiguration": {"cleanup.policy": [policy]}, **KAFKA}},
+    }
+
+
+def _kafka_headers() -> dict[str, Any]:
+    """Every attribute of the event as text; `partitionkey` is the record's key."""
+    names = [f"ce_{name}" for name in events.AlertEvent.model_fields if name not in {"data", "datacontenttype"}]
+    return {name: {"type": "string"} for name in [*names, "content-type"]}
+
+
 def _operation(action: str, channel: str, message: str, summary: str) -> dict[str, Any]:
+    by_mqtt = message != "alert_record"
     return {
         "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},
         "summary": summary,
         "messages": [{"$ref": f"#/channels/{channel}/messages/{message}"}],
-        "bindings": {"mqtt": dict(MQTT)},
+        **({"bindings": {"mqtt": dict(MQTT)}} if by_mqtt else {}),
     }
 
 
-def _default(settings: type[MqttSourceSettings | MqttChannelSettings], name: str) -> Any:
+def _default(settings: type[MqttSourceSettings | MqttChannelSettings | KafkaChannelSettings], name: str) -> Any:
     return settings.model_fields[name].default
 
 
