@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := rules ingest alerts console simulators jianwei
 SEEDS ?= 300
+FUZZ ?= 1000000
 
-.PHONY: demo test check sim bench clean help
+.PHONY: demo test check sim fuzz bench clean help
 
 # help: this list
 help:
@@ -44,6 +45,10 @@ check: $(VENV)/.dev-ready
 # sim: deterministic simulation with faults, SEEDS=300 histories
 sim: $(VENV)/.dev-ready
 	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n auto -m sim tests/sim $(ARGS)
+
+# fuzz: a million broken messages and a million broken MQTT packets (make test takes a tenth of them)
+fuzz: $(VENV)/.dev-ready
+	FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto tests/fuzz $(ARGS)
 
 # bench: ratios of one run, printed as a table
 bench: $(VENV)/.dev-ready

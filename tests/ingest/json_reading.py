@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from fractions import Fraction
 from math import isnan
 from typing import Any, NamedTuple
 
@@ -88,3 +89,47 @@ def written(message: Any) -> bytes:
 def with_value(text: str) -> bytes:
     """The plain message with other letters where its value stands."""
     return written(PLAIN).replace(b"7.5", text.encode())
+
+
+class Digits(str):
+    """A JSON number as it was written; a text in JSON is none."""
+
+    __slots__ = ()
+
+
+def check(payload: bytes, readings: list[Read], problems: Problems) -> None:
+    """Against the standard library's reading of the same bytes: each reading stands there, and without a problem all
+    that stands there was read.
+    """
+    if any(where == "$" and not reason.startswith("bad values") for where, reason in problems):
+        assert not readings
+        return
+    message = json.loads(payload.decode(), parse_float=Digits, parse_int=Digits)
+    samples = message.get("samples", [message]) if isinstance(message, dict) else []
+    samples = samples if isinstance(samples, list) else []
+    said: set[tuple[str, Digits | None]] = set()
+    for sample in samples:
+        if isinstance(sample, dict) and isinstance(sample.get("values"), dict):
+            flags = sample.get("flags") or {}
+            for code in [*sample["values"], *(flags if isinstance(flags, dict) else {})]:
+                number = sample["values"].get(code)
+                said.add((code, number if isinstance(number, Digits) else None))
+    for reading in readings:
+        assert (reading.station, reading.kind.name.lower()) == (message["station"], message["kind"])
+        written_so = [number for code, number in said if code == reading.parameter]
+        if reading.value is None:
+            assert None in written_so
+        else:
+            assert any(number is not None and is_written_as(reading.value, number) for number in written_so)
+        assert isinstance(reading.flag, EquipmentFlag)
+    if not problems:
+        codes = [{*s["values"], *(s.get("flags") or {})} for s in samples]
+        assert len(readings) == sum(map(len, codes))
+
+
+def is_written_as(value: float, text: str) -> bool:
+    """To the last digit, by exact fractions; a power of ten that no float64 reaches is not worked out."""
+    digits, _, power = text.lower().partition("e")
+    if not digits.strip("-0."):
+        return value == 0
+    return abs(int(power or 0)) < 5_000 and Fraction(repr(value)) == Fraction(text)
