@@ -230,12 +230,18 @@ class ScriptedBroker:
 
 
 def publish_all(
-    port: int, messages: Sequence[tuple[str, bytes]], *, qos: int = 1, tls: ssl.SSLContext | None = None
+    port: int,
+    messages: Sequence[tuple[str, bytes]],
+    *,
+    qos: int = 1,
+    tls: ssl.SSLContext | None = None,
+    username: str | None = None,
+    password: str | None = None,
 ) -> None:
     """Publishes in this order; at QoS 1 returns when the broker has acknowledged every one. Keeps 500 on the way."""
     plain = socket.create_connection((HOST, port))
     line = Line(plain if tls is None else tls.wrap_socket(plain, server_hostname=HOST))
-    line.send(connect("publisher"))
+    line.send(connect("publisher", username=username, password=password))
     assert line.receive().body == b"\0\0"
     for start in range(0, len(messages), 500):
         some = messages[start : start + 500]

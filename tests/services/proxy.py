@@ -54,20 +54,20 @@ def at_first(up: Course = STRAIGHT, down: Course = STRAIGHT, *, connections: int
     return lambda number: (up, down) if number < connections else (STRAIGHT, STRAIGHT)
 
 
-def at_random(seed: int, *, most_bytes: int, most_delay_s: float = 0.0) -> Courses:
-    """Every connection is cut after at most so many bytes of one direction; some are slow, some come in pieces."""
+def at_random(seed: int, *, up_bytes: int, down_bytes: int, most_delay_s: float = 0.0) -> Courses:
+    """Every connection is cut after at most so many bytes of a direction; some are slow, some come in pieces."""
 
     def courses(number: int) -> tuple[Course, Course]:
         dice = random.Random(f"{seed}:{number}")
-        found = [
+        up, down = (
             Course(
                 cut_after_bytes=dice.randrange(1, most_bytes),
                 delay_s=dice.choice((0.0, dice.uniform(0, most_delay_s))),
-                piece_bytes=dice.choice((None, None, None, dice.randrange(500, 5_000))),
+                piece_bytes=dice.choice((None, None, dice.randrange(1_000, 10_000))),
             )
-            for _direction in range(2)
-        ]
-        return found[0], found[1]
+            for most_bytes in (up_bytes, down_bytes)
+        )
+        return up, down
 
     return courses
 
@@ -180,6 +180,8 @@ class Proxy:
                 self._ended.wait(course.delay_s)
                 if passed is passage.up:
                     self._upwards.wait()
+                if passage.is_cut:
+                    return
                 room = _room(course, passed, data)
                 for piece in _pieces(data[:room], course.piece_bytes):
                     passed += piece  # before it is sent: whoever has seen it, finds it here
