@@ -6,6 +6,7 @@ the producer does not mend by itself (a gap in its sequence is one), and when it
 """
 
 import asyncio
+import logging
 import re
 import ssl
 import time
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 from typing import Annotated, Any, Literal, Self
 
 from aiokafka import AIOKafkaProducer, errors
@@ -140,12 +142,14 @@ class Producer:
         """
         if self._runner is None:
             self._runner = asyncio.Runner()
+        heard = _LastWords()
         try:
-            self._runner.run(self._send(name, records))
+            with heard:
+                self._runner.run(self._send(name, records))
         except (errors.KafkaError, OSError, UnicodeDecodeError) as error:
             if not isinstance(error, _Overdue) or time.monotonic() - self._heard_s > MUTE_S:
                 self.close()
-            raise _failed(self._name, error) from error
+            raise _failed(self._name, error, heard.text) from error
         self._heard_s = time.monotonic()
 
     def close(self) -> None:
@@ -153,8 +157,9 @@ class Producer:
         if self._runner is None or self._runner.get_loop().is_running():
             return  # a thread that was left behind is still sending; the process ends with it
         runner, self._runner = self._runner, None
-        runner.run(self._stop())
-        runner.close()
+        with _LastWords():
+            runner.run(self._stop())
+            runner.close()
 
     async def _send(self, name: str, records: Sequence[Record]) -> None:
         """Raises _Overdue where the producer may go on."""
@@ -215,9 +220,33 @@ async def _publish(client: AIOKafkaProducer, records: Sequence[Record]) -> None:
             raise error
 
 
-def _failed(name: str, error: Exception) -> DeliveryFailed:
-    wait_s = None if isinstance(error, TOO_LARGE) else 0.0
-    return DeliveryFailed(name, reason_of(error), str(error) or repr(error), retry_after_s=wait_s)
+class _LastWords(logging.Handler):
+    """Keeps the library's newest warning on this thread: why it cannot connect it tells its log alone."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.text = ""
+        self._thread = get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.text = record.getMessage()[:300]
+
+    def __enter__(self) -> Self:
+        logging.getLogger("aiokafka").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("aiokafka").removeHandler(self)
+
+
+def _failed(name: str, error: Exception, last_words: str) -> DeliveryFailed:
+    told = str(error) or repr(error)
+    reason = reason_of(error)
+    if reason in {"unreachable", "timeout"} and last_words:
+        told = f"{told} ({last_words})"
+        reason = "auth" if "uthentication" in last_words else reason
+    return DeliveryFailed(name, reason, told, retry_after_s=None if isinstance(error, TOO_LARGE) else 0.0)
 
 
 def reason_of(error: Exception) -> Reason:

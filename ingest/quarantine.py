@@ -17,9 +17,11 @@ TABLE = """CREATE TABLE IF NOT EXISTS problems(
     id INTEGER PRIMARY KEY, position INTEGER NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, class TEXT NOT NULL,
     payload BLOB NOT NULL, source TEXT NOT NULL, topic TEXT NOT NULL, received_ns INTEGER NOT NULL,
     retried_ns INTEGER, UNIQUE (position, place))"""
+CURSOR = "CREATE TABLE IF NOT EXISTS dead_letters(id INTEGER PRIMARY KEY CHECK (id = 1), published INTEGER NOT NULL)"
 KEEP = """INSERT INTO problems(position, place, reason, class, payload, source, topic, received_ns)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (position, place) DO NOTHING"""
 SELECT = "SELECT id, position, place, reason, class, payload, source, topic, received_ns, retried_ns FROM problems"
+OUTLINE = SELECT.replace("payload", "x''")
 
 # How a reason begins tells its class, so that a metric has few labels whatever a station sends.
 CLASSES = {
@@ -106,6 +108,23 @@ class Quarantine:
         with self._using() as connection:
             return [_kept(row) for row in connection.execute(question, (after, only, most))]
 
+    def outlines(self, *, after: int, most: int) -> list[Kept]:
+        """As `entries`, without the bytes: a message with many problems is kept with each."""
+        with self._using() as connection:
+            rows = connection.execute(f"{OUTLINE} WHERE id > ? ORDER BY id LIMIT ?", (after, most)).fetchall()
+        return [_kept(row) for row in rows]
+
+    def published(self) -> int:
+        """Problems with ids up to here were published as dead letters."""
+        with self._using() as connection:
+            row = connection.execute("SELECT published FROM dead_letters").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def mark_published(self, upto: int) -> None:
+        """Durable when it returns."""
+        with self._using() as connection:
+            connection.execute("INSERT OR REPLACE INTO dead_letters VALUES (1, ?)", (upto,))
+
     def get(self, number: int) -> Kept | None:
         """The problem with this id."""
         with self._using() as connection:
@@ -142,6 +161,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(TABLE)
+        connection.execute(CURSOR)
     except sqlite3.Error:
         connection.close()
         raise

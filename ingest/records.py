@@ -118,6 +118,27 @@ class CatchUp:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLettersPublished:
+    letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettersDelayed:
+    """Nobody took them: they wait in quarantine."""
+
+    why: str
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRefused:
+    """It stays in quarantine and is not offered again."""
+
+    why: str
+    payload_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartFailed:
     """A thread met an error that nobody expected; it goes on after a pause, and health is red until it works again."""
 
@@ -140,6 +161,9 @@ Record = (
     | StoreBusy
     | RowsRefused
     | CatchUp
+    | DeadLettersPublished
+    | DeadLettersDelayed
+    | DeadLetterRefused
     | PartFailed
 )
 Emit = Callable[[Record], None]

@@ -22,6 +22,7 @@ from alerts.ledger import SqlLedger
 from alerts.routing import Route
 from console.operator_http import OperatorPort
 from ingest.broker import HOST, RESEND_AFTER_S, EmbeddedBroker
+from ingest.dead_letters import DeadLetters
 from ingest.formats import open_format
 from ingest.journal import SqliteJournal
 from ingest.judging import Choose
@@ -35,6 +36,7 @@ from ingest.sources import SourceSettings, open_source
 from ingest.sources.mqtt import MqttSourceSettings
 from ingest.stores.sqlite import SqliteStore
 from ingest.uploader import Uploader
+from jianwei.dead_letters import KafkaLetterBox
 from jianwei.folders import DataFolder
 from jianwei.lock import DataLock
 from jianwei.names import CatalogueNames
@@ -135,6 +137,7 @@ class Runtime:
             self.journal, settings.journal.retention_days, lambda: self.ledger.resume().mark, clock, emit
         )
         self._deliveries = self._open_deliveries(exits)
+        self.dead_letters = self._open_dead_letters(exits)
 
     def _check_that_they_belong_together(self) -> None:
         """A journal that lost its end would give the numbers of lost entries to new ones, which nobody would judge."""
@@ -197,6 +200,18 @@ class Runtime:
             exits.callback(deliveries[name].close)
         return deliveries
 
+    def _open_dead_letters(self, exits: ExitStack) -> DeadLetters | None:
+        settings = self.settings.dead_letters
+        if not settings.enabled:
+            return None
+        box = KafkaLetterBox(settings)
+        exits.callback(box.close)
+        journal = SqliteJournal(self.folder.journal)  # a reader of its own: it may look days back
+        exits.callback(journal.close)
+        return DeadLetters(
+            self.quarantine, journal, box, self.telemetry.emit, connector=f"jianwei-{self.settings.instance}"
+        )
+
     def _start(self, exits: ExitStack) -> None:
         """Those who wait first, those who bring last. Stopped in the opposite order, each after a drain."""
         emit = self.telemetry.emit
@@ -204,6 +219,8 @@ class Runtime:
         self._judging = Loop("worker", self.worker.step, emit, idle_s=0.2)
         self._uploading = Loop("uploader", self.uploader.step, emit)
         self._telling = {name: Loop(f"delivery:{name}", d.step, emit) for name, d in self._deliveries.items()}
+        letters = self.dead_letters
+        self._publishing = Loop("dead_letters", letters.step, emit) if letters is not None else None
         self._tending = Loop("broker", self._tend_broker, emit, idle_s=1.0) if self.broker is not None else None
         self.wellbeing = Wellbeing(self._parts(), self, self._clock)
         self.port: OperatorPort | None = None
@@ -216,6 +233,9 @@ class Runtime:
         for name, loop in self._telling.items():
             loop.start()
             exits.callback(self._end_telling, name, loop)
+        if self._publishing is not None:
+            self._publishing.start()
+            exits.callback(self._publishing.stop, DRAIN_S)
         self._uploading.start()
         exits.callback(self._end_uploading)
         self._judging.start()
@@ -266,6 +286,8 @@ class Runtime:
             "uploader": self._uploading.health,
             "store": self.uploader.health,
             **{f"delivery:{name}": loop.health for name, loop in self._telling.items()},
+            **({"dead_letters": self._publishing.health} if self._publishing is not None else {}),
+            **({"letter_box": self.dead_letters.health} if self.dead_letters is not None else {}),
             **({"broker": self._tending.health} if self._tending is not None else {}),
         }
 

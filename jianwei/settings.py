@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from alerts.channels import ChannelSettings
 from alerts.channels.file import FileChannelSettings
+from alerts.kafka import KafkaConnection, Topic
 from alerts.routing import Route
 from ingest.formats import FormatName
 from ingest.sources import SourceSettings
@@ -66,6 +67,13 @@ class StoreSettings(_Part):
     most_rows: int = Field(default=200_000, ge=1)  # waiting in memory for the store
 
 
+class DeadLetterSettings(KafkaConnection):
+    """With `enabled`, messages in quarantine are published to `topic` as well; quarantine keeps them either way."""
+
+    enabled: bool = False
+    topic: Topic = "jianwei.dead-letters.v1"
+
+
 class HttpSettings(_Part):
     """The operator's port: /metrics and /health. `enabled` false: none."""
 
@@ -117,6 +125,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     channels: dict[str, ChannelSettings] = {}
     routes: list[Route] = []
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
     http: HttpSettings = HttpSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

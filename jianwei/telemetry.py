@@ -99,6 +99,7 @@ class Meters:
         self.store_points = counter("store_points_total", "Readings by what the store said", "result")
         self.store_busy = counter("store_busy_total", "Times the store took nothing")
         self.dead_letters = counter("dead_letters_total", "What nobody will try again by itself", "reason")
+        self.letters = counter("dead_letters_published_total", "Dead letters, by what the topic said to them", "result")
         self.alerts_open = gauge("alerts_open", "Open episodes", "severity")
         self.transitions = counter("alert_transitions_total", "Changes of episodes", "what", "family")
         self.notify = counter("notify_attempts_total", "Attempts to tell somebody", "channel", "reason")
@@ -115,6 +116,7 @@ class Meters:
             (self.late, [("late",), ("duplicate",), ("conflict",)]),
             (self.store_points, [("stored",), ("refused",)]),
             (self.dead_letters, [("notice",), (CLASSES[REFUSED],)]),
+            (self.letters, [("published",), ("delayed",), ("refused",)]),
             (self.alerts_open, [(level.name.lower(),) for level in Level if level]),
             (self.transitions, product(("opened", "worsened", "cleared"), (f.name.lower() for f in Family))),
         ]
@@ -248,6 +250,20 @@ class Telemetry:
     @_note.register
     def _(self, record: done.CatchUp) -> None:
         self.log.info("store catch-up", from_entry=record.from_entry, to_entry=record.to_entry, done=record.done)
+
+    @_note.register
+    def _(self, record: done.DeadLettersPublished) -> None:
+        self.meters.letters.labels("published").inc(record.letters)
+
+    @_note.register
+    def _(self, record: done.DeadLettersDelayed) -> None:
+        self.meters.letters.labels("delayed").inc()
+        self.log.warning("dead letters delayed", why=record.why, retry_in_s=round(record.retry_in_s, 3))
+
+    @_note.register
+    def _(self, record: done.DeadLetterRefused) -> None:
+        self.meters.letters.labels("refused").inc()
+        self.log.error("dead letter refused", why=record.why, payload_bytes=record.payload_bytes)
 
     @_note.register
     def _(self, record: done.PartFailed) -> None:
