@@ -29,6 +29,24 @@ def write(server: str, topic: str, records: Iterable[Written | bytes], **setting
     _run(_write(server, topic, records, settings))
 
 
+def write_transactions(server: str, topic: str, transactions: Iterable[tuple[Iterable[bytes], bool]]) -> None:
+    """Each with its values, and whether it is committed or given up; all into partition 0."""
+    _run(_write_transactions(server, topic, transactions))
+
+
+async def _write_transactions(server: str, topic: str, transactions: Iterable[tuple[Iterable[bytes], bool]]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=server, transactional_id=f"of-{topic}")
+    await producer.start()
+    try:
+        for values, committed_ in transactions:
+            await producer.begin_transaction()
+            for value in values:
+                await producer.send_and_wait(topic, value, partition=0)
+            await (producer.commit_transaction() if committed_ else producer.abort_transaction())
+    finally:
+        await producer.stop()
+
+
 def committed(server: str, group: str) -> dict[tuple[str, int], int]:
     """The offsets of a group, by (topic, partition)."""
     found: dict[tuple[str, int], int] = {}

@@ -14,10 +14,10 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from ingest.message import Block
 from ingest.records import Clock, Connected, Emit, PartFailed, PossibleLoss, Rebalanced, SourceLag
+from ingest.sources.kafka.careful import read_carefully
 from ingest.sources.kafka.inbox import Inbox, Partition
 from ingest.sources.kafka.settings import KafkaSourceSettings
 
-LOOK_EVERY_S = 5.0
 FETCH_WAIT_S = 0.5
 FULL_WAIT_S = 0.02
 COMMIT_TIMEOUT_S = 10.0
@@ -29,11 +29,15 @@ MOST_A_FETCH = 5_000  # records: what is fetched ahead is cut so that the loop i
 class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library has no types
     """Made, and used, on the loop of its life; other threads only look at its plain attributes."""
 
-    def __init__(self, settings: KafkaSourceSettings, inbox: Inbox, clock: Clock, emit: Emit) -> None:
+    def __init__(
+        self, settings: KafkaSourceSettings, inbox: Inbox, clock: Clock, emit: Emit, *, careful: bool = False
+    ) -> None:
         self._settings = settings
         self._inbox = inbox
         self._clock = clock
         self._emit = emit
+        self._careful = careful  # the last life ended with something unreadable
+        self._passed_over: dict[Partition, int] = {}  # the last offset that was, to tell each row of them once
         self._next: dict[Partition, int] = {}  # the offset that we expect, of each partition that we have
         self._gaps: dict[Partition, int] = {}  # where something else came: what we had expected
         self._new: set[Partition] = set()  # dealt to us, and not yet looked at
@@ -42,6 +46,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
         self.beat_s = time.monotonic()  # when the loop last had time
         self.loop_lag_s = 0.0  # the longest wait for the loop since we last looked round
         self.full_since_s: float | None = None
+        self.refused = 0  # commits in a row, because the group takes us for gone
         self.started = False
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=list(settings.servers),
@@ -55,6 +60,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
             heartbeat_interval_ms=_ms(settings.heartbeat_s),
             rebalance_timeout_ms=_ms(settings.rebalance_timeout_s),
             max_poll_interval_ms=_ms(settings.max_poll_interval_s),
+            metadata_max_age_ms=_ms(settings.metadata_max_age_s),
             request_timeout_ms=_ms(settings.request_timeout_s),
             fetch_max_bytes=settings.most_fetch_bytes,
             max_partition_fetch_bytes=settings.most_partition_bytes,
@@ -105,6 +111,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
     async def _fetch(self) -> None:
         """Any error ends this life: the client may have let go of records of other partitions that it never handed out."""
         consumer, nap_s = self._consumer, self._settings.nap_ms / 1_000
+        if self._careful:
+            await read_carefully(consumer, self._inbox, self._keep, self._pass_over)
         while True:
             room = self._inbox.room()
             if not room:
@@ -151,6 +159,17 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
         self._inbox.put(blocks, offsets)
         return messages
 
+    def _pass_over(self, place: TopicPartition, offset: int, error: Exception) -> None:
+        if self._passed_over.get(place) != offset - 1:
+            why = (
+                f"{place.topic}, partition {place.partition}: what lies at offset {offset} cannot be read ({error}); it is "
+                "passed over, up to the next record that can"
+            )
+            self._emit(PossibleLoss(self._settings.name, why))
+        self._passed_over[place] = offset
+        self._next[place] = offset + 1
+        self._inbox.put([], {place: offset + 1})
+
     async def _look_at_new(self) -> None:
         """What the group has read of partitions that were dealt to us: nothing before it may be missing."""
         while self._new:
@@ -173,7 +192,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
             try:
                 await self._commit_due()
             except (CommitFailedError, IllegalStateError):
-                pass  # the group has moved on: `on_partitions_revoked` comes next
+                self.refused += 1  # the group has moved on: `on_partitions_revoked` comes next
             except TimeoutError:
                 pass  # no broker answers: `_look` says so; what is due stays due
             except KafkaError as error:
@@ -187,6 +206,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
         if due:
             await asyncio.wait_for(self._consumer.commit(due), COMMIT_TIMEOUT_S)
             self._inbox.committed(due)
+            self.refused = 0
 
     # The group's calls. The library logs what they raise, and goes on; so they raise nothing.
 
@@ -198,7 +218,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
                 await asyncio.sleep(FULL_WAIT_S)
             await self._commit_due()
         except (CommitFailedError, TimeoutError):
-            pass  # too late: what is not committed comes again, to whoever gets the partition
+            self.refused += 1  # too late: what is not committed comes again, to whoever gets the partition
         except Exception as error:  # noqa: BLE001  # it would be swallowed by the library, and seen by nobody
             self._emit(PartFailed(f"kafka:{self._settings.name}", f"partitions were given away uncommitted: {error!r}"))
         left = self._inbox.give_away()
@@ -220,7 +240,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
         while True:
             with suppress(KafkaError, TimeoutError):  # then nothing was heard, which health judges
                 await asyncio.wait_for(self._look_once(), self._settings.request_timeout_s)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(self._settings.look_every_s)
 
     async def _look_once(self) -> None:
         consumer = self._consumer

@@ -22,10 +22,6 @@ def why(error: BaseException, settings: KafkaSourceSettings, last_words: str) ->
             return f"{_who(settings)} may not read {read}: let them by an ACL for Read and Describe ({error})"
         case errors.GroupAuthorizationFailedError():
             return f"{_who(settings)} may not join the group {settings.group!r}: let them by an ACL for Read ({error})"
-        case errors.FencedInstanceIdError():
-            return (
-                f"another process has the group_instance_id {settings.group_instance_id!r}: stop it, or give it its own"
-            )
         case errors.CorruptRecordException():
             return f"a batch is damaged at the broker, and its partition cannot be read: {error}"
         case errors.KafkaConnectionError() if _refused(last_words):
@@ -38,6 +34,16 @@ def why(error: BaseException, settings: KafkaSourceSettings, last_words: str) ->
             return f"a file of the settings cannot be used: {error}"
         case _:
             return repr(error)
+
+
+def refused_often(settings: KafkaSourceSettings, times: int) -> str:
+    """The group forgets a member that is silent, and one whose instance id somebody else brings."""
+    other = (
+        f"another process has the group_instance_id {settings.group_instance_id!r}: stop it, or give it its own"
+        if settings.group_instance_id is not None
+        else "is the machine too busy, or session_timeout_s too short?"
+    )
+    return f"the group {settings.group!r} refused the last {times} commits, and all comes again and again: {other}"
 
 
 def _refused(last_words: str) -> bool:

@@ -93,6 +93,7 @@ class KafkaSourceSettings(BaseModel):
     revoke_wait_s: float = Field(default=10.0, ge=0, le=300)  # for the journal, before partitions are given away
     commit_every_s: float = Field(default=0.2, gt=0, le=60)
     request_timeout_s: float = Field(default=20.0, ge=1, le=300)
+    metadata_max_age_s: float = Field(default=60.0, ge=1, le=3_600)  # new topics and partitions are noticed so late
     silence_s: float = Field(default=20.0, gt=0)  # health is red when no broker answered for so long
     window_messages: int = Field(default=20_000, ge=1)
     window_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
@@ -130,6 +131,11 @@ class KafkaSourceSettings(BaseModel):
     @property
     def heartbeat_s(self) -> float:
         return min(3.0, self.session_timeout_s / 3)
+
+    @property
+    def look_every_s(self) -> float:
+        """Brokers are asked for the ends of partitions so often, and by that whether they are there."""
+        return min(5.0, self.silence_s / 4)
 
     def secret(self) -> str | None:
         """The password. Raises OSError when its file cannot be read."""

@@ -9,13 +9,15 @@ from aiokafka.errors import KafkaError
 
 from ingest.message import Health, Taken
 from ingest.records import Clock, ConnectionLost, Emit, PartFailed
+from ingest.sources.kafka.careful import UNREADABLE
 from ingest.sources.kafka.inbox import Inbox, InboxToken
 from ingest.sources.kafka.member import COMMIT_TIMEOUT_S, STOP_TIMEOUT_S, Member
-from ingest.sources.kafka.reasons import LastWords, why
+from ingest.sources.kafka.reasons import LastWords, refused_often, why
 from ingest.sources.kafka.settings import KafkaSourceSettings
 
 JOIN_TIMEOUT_S = COMMIT_TIMEOUT_S + STOP_TIMEOUT_S + 1
 LOOP_IS_BLOCKED_S = 1.0
+REFUSED_OFTEN = 3
 
 
 class KafkaSource:
@@ -33,6 +35,7 @@ class KafkaSource:
         self._inbox = Inbox(settings.window_messages, settings.window_bytes)
         self._member: Member | None = None
         self._words = LastWords()
+        self._error: BaseException | None = None  # what ended the last life
         self._trouble = "not yet connected"
         self._failures = 0  # lives in a row that were short
         self._stopping = Event()
@@ -81,6 +84,8 @@ class KafkaSource:
             return Health(
                 ok=False, why=f"no answer from {servers} for {silent_s:.0f} s" + (f": {said}" if said else "")
             )
+        if member.refused >= REFUSED_OFTEN:
+            return Health(ok=False, why=refused_often(self._settings, member.refused))
         if member.full_since_s is not None and (full_s := now_s - member.full_since_s) > self._settings.silence_s:
             held = self._inbox.held
             return Health(ok=False, why=f"stopped reading {full_s:.0f} s ago: {held} messages wait to become durable")
@@ -116,7 +121,9 @@ class KafkaSource:
         if self._stopping.is_set():
             stopping.set()
         try:
-            self._member = Member(self._settings, self._inbox, self._clock, self._emit)
+            self._member = Member(
+                self._settings, self._inbox, self._clock, self._emit, careful=isinstance(self._error, UNREADABLE)
+            )
             await self._member.live(stopping)
         finally:
             self._member = None
@@ -128,6 +135,7 @@ class KafkaSource:
         slowest_s = self._settings.reconnect_max_s
         self._failures = 1 if lived_s >= slowest_s else min(self._failures + 1, 30)
         pause_s = random.uniform(0, min(slowest_s, self._settings.reconnect_min_s * 2 ** (self._failures - 1)))
+        self._error = error
         self._trouble = why(error, self._settings, self._words.text)
         self._words.text = ""
         self._emit(ConnectionLost(self.name, self._trouble, pause_s))
