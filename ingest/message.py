@@ -171,6 +171,10 @@ class Busy:
     why: str
 
 
+class StoreUnreadable(Exception):
+    """Stored readings cannot be had now. The text says why and, where it can, what to do."""
+
+
 class StoredReading(msgspec.Struct, frozen=True):
     """A reading as a store gives it back."""
 
@@ -198,7 +202,7 @@ class Store(Protocol):
     def read(
         self, station: str, parameter: str | None, kind: Kind | None, from_ns: int, until_ns: int
     ) -> list[StoredReading]:
-        """Readings in [from_ns, until_ns), by parameter, kind and time."""
+        """Readings in [from_ns, until_ns), by parameter, kind and time. Raises StoreUnreadable."""
         ...
 
     def health(self, now_ns: int) -> Health: ...

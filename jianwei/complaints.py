@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-TAGGED = ("channels", "sources")  # their parts are told apart by their `type`, which the library puts into the path
+# What is told apart by its `type`, which the library puts into the path, and where in it.
+TAGGED = {"channels": 2, "sources": 2, "store": 1}
 SAMPLE = "`jianwei init` writes a sample"
 Place = tuple[int | str, ...]
 
@@ -41,7 +42,8 @@ def _place(detail: ErrorDetails) -> Place:
     place = detail["loc"]
     if detail["type"].startswith("union_tag"):
         return (*place, "type")
-    return place[:2] + place[3:] if place and place[0] in TAGGED else place
+    tag = TAGGED.get(str(place[0]), len(place)) if place else 0
+    return place[:tag] + place[tag + 1 :]
 
 
 def _path(place: Sequence[int | str]) -> str:

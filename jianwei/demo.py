@@ -17,10 +17,11 @@ from alerts.channels.file import FileChannelSettings
 from alerts.channels.mqtt import MqttChannelSettings
 from alerts.ledger import Episode
 from ingest.broker import HOST
+from ingest.stores.sqlite import SqliteStoreSettings
 from jianwei.board import Pulse
 from jianwei.clock import SimulatedClock
 from jianwei.runtime import Runtime
-from jianwei.settings import BrokerSettings, HealthSettings, HttpSettings, JournalSettings, Settings, StoreSettings
+from jianwei.settings import BrokerSettings, HealthSettings, HttpSettings, JournalSettings, Settings
 from jianwei.telemetry import Telemetry
 from rules.index import Catalogue
 from rules.readings import SECOND_NS, Transition
@@ -64,7 +65,7 @@ def demo_settings(folder: Path) -> Settings:
         data_dir=folder,
         broker=BrokerSettings(enabled=True, port=port),
         journal=JournalSettings(tick_s=STEP_S, sync=False),
-        store=StoreSettings(sync=False),
+        store=SqliteStoreSettings(sync=False),
         channels={FILE: FileChannelSettings(folder=Path("alerts")), MQTT: MqttChannelSettings(host=HOST, port=port)},
         http=HttpSettings(enabled=False),
         health=HealthSettings(silent_s=0, least_free_mb=0),

@@ -34,7 +34,8 @@ from ingest.recorder import Recorder
 from ingest.records import Clock, PartFailed
 from ingest.sources import SourceSettings, open_source
 from ingest.sources.mqtt import MqttSourceSettings
-from ingest.stores.sqlite import SqliteStore
+from ingest.stores import Surroundings as StoreSurroundings
+from ingest.stores import open_store
 from ingest.uploader import Uploader
 from jianwei.dead_letters import KafkaLetterBox
 from jianwei.folders import DataFolder
@@ -108,7 +109,7 @@ class Runtime:
         exits.callback(self.journal.close)
         self.quarantine = Quarantine(folder.quarantine)
         exits.callback(self.quarantine.close)
-        self.store = SqliteStore(folder.store, sync=settings.store.sync)
+        self.store = open_store(settings.store, StoreSurroundings(folder.store, self.catalogue.medium_of))
         exits.callback(self.store.close)
         self.ledger = SqlLedger(folder.ledger_url, routes_of(settings), clock)
         exits.callback(self.ledger.close)

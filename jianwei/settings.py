@@ -17,6 +17,8 @@ from alerts.kafka import KafkaConnection, Topic
 from alerts.routing import Route
 from ingest.formats import FormatName
 from ingest.sources import SourceSettings
+from ingest.stores import StoreSettings
+from ingest.stores.sqlite import SqliteStoreSettings
 from jianwei.complaints import Place, complaints
 
 PREFIX, BETWEEN = "JIANWEI_", "__"
@@ -59,12 +61,6 @@ class JournalSettings(_Part):
 class WorkerSettings(_Part):
     snapshot_every_s: float = Field(default=60.0, gt=0)
     most_messages: int = Field(default=4_000, ge=1)  # judged in one step
-
-
-class StoreSettings(_Part):
-    type: Literal["sqlite"] = "sqlite"
-    sync: bool = True
-    most_rows: int = Field(default=200_000, ge=1)  # waiting in memory for the store
 
 
 class DeadLetterSettings(KafkaConnection):
@@ -122,7 +118,8 @@ class Settings(BaseSettings):
     formats: list[FormatRoute] = [FormatRoute()]
     journal: JournalSettings = JournalSettings()
     worker: WorkerSettings = WorkerSettings()
-    store: StoreSettings = StoreSettings()
+    # Made when asked for: what is said of another store must not be laid over a default one.
+    store: StoreSettings = Field(default_factory=SqliteStoreSettings)
     channels: dict[str, ChannelSettings] = {}
     routes: list[Route] = []
     dead_letters: DeadLetterSettings = DeadLetterSettings()

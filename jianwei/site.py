@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingest.stores import Surroundings, WholeStore, open_store
 from jianwei.catalogue_files import read_catalogue, read_stations
 from jianwei.folders import DataFolder
 from jianwei.settings import Settings, SettingsProblems, read_settings
@@ -37,7 +38,18 @@ def read_site(config: Path) -> Site:
 
 def data_folder(config: Path) -> DataFolder:
     """The data folder of a site that has run. Raises SettingsProblems, also where nothing has run yet."""
-    folder = DataFolder(read_settings(config).data_dir)
+    return _lived_in(config, read_settings(config))
+
+
+def store_to_read(config: Path) -> WholeStore:
+    """The store of a site that has run: nothing may be written to it. Raises like `data_folder`."""
+    settings = read_settings(config)
+    folder = _lived_in(config, settings)
+    return open_store(settings.store, Surroundings(folder.store, lambda _parameter: None))
+
+
+def _lived_in(config: Path, settings: Settings) -> DataFolder:
+    folder = DataFolder(settings.data_dir)
     if not folder.has_state:
         raise SettingsProblems(config, [f"data_dir: there is no data in {folder.root} yet; `jianwei run` makes it"])
     return folder

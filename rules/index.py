@@ -56,6 +56,11 @@ class Catalogue:
         """The unit in which stations of this type report the parameter. Raises KeyError for an unknown name."""
         return self.station_types[station_type].units.get(parameter, self.parameters[parameter].unit)
 
+    def medium_of(self, parameter: str) -> str | None:
+        """The first of the media in which the parameter is measured; None for one that is not in the catalogue."""
+        found = self.parameters.get(parameter)
+        return None if found is None else found.media[0]
+
     def classes(self) -> dict[str, set[str]]:
         """The classes of each family of standards, those of all its editions."""
         families: dict[str, set[str]] = {}

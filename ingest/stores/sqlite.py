@@ -13,16 +13,18 @@ one series would read everybody's day. In slots both are near.
 import json
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
+from typing import Literal
 from urllib.parse import quote
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from ingest import partitions
-from ingest.message import Busy, Health, Refused, Stored, StoredReading
+from ingest.message import Busy, Health, Refused, Stored, StoredReading, StoreUnreadable
 from ingest.sample_rows import SIZE, laid_over, packed, unpacked
 from rules.readings import Int64s, Judged, Kind, SeriesKey
 
@@ -45,6 +47,16 @@ SELECT = """SELECT measured_ns, body FROM readings
 SELECT_MINUTE = "SELECT measured_ns, body FROM readings WHERE slot = ? AND measured_ns BETWEEN ? AND ?"
 OF_FEEDS = " AND feed IN (SELECT value FROM json_each(?))"
 UNKNOWN = -1  # a place whose series has no number yet
+
+
+class SqliteStoreSettings(BaseModel):
+    """`sync` false: what was written last may be lost at a power failure (not at a kill)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["sqlite"] = "sqlite"
+    sync: bool = True
+    most_rows: int = Field(default=200_000, ge=1)  # waiting in memory for the store
 
 
 class SqliteStore:
@@ -88,7 +100,7 @@ class SqliteStore:
     def read(
         self, station: str, parameter: str | None, kind: Kind | None, from_ns: int, until_ns: int
     ) -> list[StoredReading]:
-        """Readings in [from_ns, until_ns), by parameter, kind and time. Raises sqlite3.Error when a file is damaged."""
+        """Readings in [from_ns, until_ns), by parameter, kind and time. Raises StoreUnreadable, as when a file is damaged."""
         known = [(number, key) for number, key in self._series() if key.station == station]
         keys = {number: key for number, key in known if parameter in (None, key.parameter) and kind in (None, key.kind)}
         found: list[StoredReading] = []
@@ -104,15 +116,16 @@ class SqliteStore:
         return found
 
     def minutes(
-        self, from_ns: int, until_ns: int, wanted: Callable[[SeriesKey], bool] = lambda _key: True
+        self, from_ns: int, until_ns: int, station: str | None, parameter: str | None, kind: Kind | None
     ) -> Iterator[list[StoredReading]]:
-        """Readings in [from_ns, until_ns) of the wanted series, in the order of time, a minute of them at once.
+        """Readings in [from_ns, until_ns) in the order of time, a minute of them at once; None stands for all.
 
         Times before 2000 and after 2099 come last. Nothing stays locked between two minutes, so a slow reader holds
-        nobody up. Series that are new since the first minute are not among them. Raises sqlite3.Error like `read`.
+        nobody up. Series that are new since the first minute are not among them. Raises StoreUnreadable like `read`.
         """
         known = self._series()
-        keys = {number: key for number, key in known if wanted(key)}
+        asked = (station, parameter, kind)
+        keys = {number: key for number, key in known if all(a in {None, of} for a, of in zip(asked, key, strict=True))}
         select: str = SELECT_MINUTE
         span: tuple[object, ...] = (max(from_ns, INT64.min), min(until_ns - 1, INT64.max))
         if len(keys) < len(known):
@@ -248,10 +261,16 @@ def _connect(path: Path, *, create: bool = True, sync: bool = False) -> sqlite3.
 
 @contextmanager
 def _looking_at(path: Path, table: str) -> Iterator[sqlite3.Connection | None]:
-    """A reader's connection; None where the writer has begun the file and not yet made its table."""
-    with closing(_connect(path, create=False)) as connection:
-        is_there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-        yield connection if is_there else None
+    """A reader's connection; None where the writer has begun the file and not yet made its table.
+
+    Raises StoreUnreadable for whatever goes wrong with it.
+    """
+    try:
+        with closing(_connect(path, create=False)) as connection:
+            is_there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+            yield connection if is_there else None
+    except sqlite3.Error as error:
+        raise StoreUnreadable(f"{path}: {error}; restore it from a copy") from error
 
 
 @contextmanager

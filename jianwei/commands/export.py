@@ -1,7 +1,6 @@
 """`jianwei export`: stored readings as CSV."""
 
 import csv
-import sqlite3
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -12,14 +11,13 @@ from typing import Annotated, TextIO
 import typer
 
 from ingest.instants import InstantError
-from ingest.message import StoredReading
-from ingest.stores.sqlite import SqliteStore
+from ingest.message import StoredReading, StoreUnreadable
 from jianwei import moments
 from jianwei.nearest import no_such
-from jianwei.site import data_folder
+from jianwei.site import store_to_read
 from jianwei.stored_csv import COLUMNS, line
 from jianwei.terminal import CONFIG, ConfigOption, err, fail, refuse
-from rules.readings import Kind, SeriesKey
+from rules.readings import Kind
 
 KINDS = {kind.name.lower(): kind for kind in Kind}
 EARLIEST_NS, LATEST_NS = -(2**63), 2**63 - 1
@@ -58,18 +56,15 @@ def export(
     except InstantError as error:
         refuse(f"--zone: {error}")
 
-    def wanted(key: SeriesKey) -> bool:
-        return station in {"", key.station} and parameter in {"", key.parameter} and kind in {"", key.kind.name.lower()}
-
-    folder = data_folder(config)
-    with closing(SqliteStore(folder.store)) as store:
+    with closing(store_to_read(config)) as store:
         try:
             known = store.stations()
             if station and station not in known:
                 fail(f"{no_such('station', station, known)} (the store has readings of {len(known)})")
-            number = _write(store.minutes(from_ns, until_ns, wanted), file, in_zone)
-        except sqlite3.Error as error:
-            fail(f"the store in {folder.store} cannot be read: {error}")
+            found = store.minutes(from_ns, until_ns, station or None, parameter or None, KINDS.get(kind))
+            number = _write(found, file, in_zone)
+        except StoreUnreadable as error:
+            fail(f"the store cannot be read: {error}")
     err.print(f"{number:,} readings" + (f" in {file}" if file else ""), markup=False)
 
 

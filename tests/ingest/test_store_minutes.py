@@ -51,9 +51,7 @@ def test_a_walk_meets_every_reading_once(
             assert store.write(rows(told), KEYS) == Stored()
 
         walked = [
-            reading
-            for minute in store.minutes(from_ns, until_ns, lambda key: station in {"", key.station})
-            for reading in minute
+            reading for minute in store.minutes(from_ns, until_ns, station or None, None, None) for reading in minute
         ]
 
         asked = [reading for name in (station or "AB") for reading in store.read(name, None, None, from_ns, until_ns)]
@@ -69,7 +67,7 @@ def test_a_walk_is_in_the_order_of_time_but_for_odd_times_at_its_end(
         if told:
             store.write(rows(told), KEYS)
 
-        walked = [reading.measured_ns for minute in store.minutes(*NEVER) for reading in minute]
+        walked = [reading.measured_ns for minute in store.minutes(*NEVER, None, None, None) for reading in minute]
 
         even = [at for at in walked if START_NS <= at < 2**61]
         assert walked[: len(even)] == even == sorted(even)
@@ -78,7 +76,7 @@ def test_a_walk_is_in_the_order_of_time_but_for_odd_times_at_its_end(
 def test_nothing_stays_locked_while_a_reader_thinks(tmp_path: Path) -> None:
     with closing(SqliteStore(tmp_path, sync=False)) as store, closing(SqliteStore(tmp_path, sync=False)) as other:
         store.write(rows([(0, START_NS), (1, START_NS + 120 * SECOND_NS)]), KEYS)
-        walk = store.minutes(*NEVER)
+        walk = store.minutes(*NEVER, None, None, None)
 
         first = next(walk)
         late = rows([(2, START_NS + 240 * SECOND_NS)])

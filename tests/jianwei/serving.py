@@ -12,6 +12,7 @@ from rich.console import Console
 
 from alerts.channels.file import FileChannelSettings
 from ingest.broker import HOST
+from ingest.stores.sqlite import SqliteStoreSettings
 from jianwei.catalogue_files import read_catalogue
 from jianwei.clock import wall_ns
 from jianwei.runtime import Runtime
@@ -21,7 +22,6 @@ from jianwei.settings import (
     HttpSettings,
     JournalSettings,
     Settings,
-    StoreSettings,
 )
 from jianwei.telemetry import Telemetry, open_log
 from rules.readings import SECOND_NS
@@ -52,7 +52,7 @@ def settings_for(folder: Path, **changes: Any) -> Settings:
         "data_dir": folder,
         "broker": BrokerSettings(enabled=True, port=0),
         "journal": JournalSettings(tick_s=0.5, sync=False),
-        "store": StoreSettings(sync=False),
+        "store": SqliteStoreSettings(sync=False),
         "channels": {"file": FileChannelSettings(folder=Path("alerts"))},
         "http": HttpSettings(port=0),
         "health": HealthSettings(silent_s=0, least_free_mb=0),

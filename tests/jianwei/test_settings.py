@@ -9,6 +9,8 @@ import pytest
 from alerts.channels.file import FileChannelSettings
 from alerts.channels.mqtt import MqttChannelSettings
 from alerts.channels.webhook import WebhookSettings
+from ingest.stores.influxdb import InfluxdbStoreSettings
+from ingest.stores.sqlite import SqliteStoreSettings
 from jianwei.settings import SettingsProblems, read_settings
 from rules.readings import Family, Level
 
@@ -82,6 +84,7 @@ families = ["exceedance"]
 def test_nothing_said_is_a_service_that_may_start() -> None:
     said = read_settings(None)
     assert said.journal.sync
+    assert isinstance(said.store, SqliteStoreSettings)
     assert said.store.sync, "what is acknowledged survives a power failure unless somebody says otherwise"
     assert said.journal.retention_days is None, "nothing is dropped unless somebody says so"
     assert said.http.host == "127.0.0.1", "the operator's port is not open to the world"
@@ -123,6 +126,7 @@ def test_the_environment_goes_before_the_file_and_changes_only_what_it_names(
     monkeypatch.setenv("JIANWEI_STATIONS", '["one.yaml"]')
     monkeypatch.setenv("JIANWEI_CHANNELS__MQTT__HOST", "elsewhere")
     said = read_settings(written(tmp_path, WHOLE))
+    assert isinstance(said.store, SqliteStoreSettings)
     assert not said.store.sync
     assert said.store.most_rows == 200_000
     assert (said.journal.tick_s, said.journal.retention_days) == (2.5, 1825)
@@ -192,7 +196,9 @@ def test_every_problem_is_told_at_once_with_its_path_and_what_to_do(tmp_path: Pa
     }
     assert told["journal.syncc"].startswith("there is no such setting")
     assert told["journal.tick_s"] == "should be greater than 0"
-    assert told["channels.f.type"] == "there is no type 'fax': say one of 'file', 'kafka', 'mqtt', 'terminal', 'webhook'"
+    assert (
+        told["channels.f.type"] == "there is no type 'fax': say one of 'file', 'kafka', 'mqtt', 'terminal', 'webhook'"
+    )
     assert told["sources[1].type"] == "there is no type 'pigeon': say one of 'mqtt', 'kafka'"
     assert told["channels.m.host"] == "is not given, and has to be"
     assert told["routes[0].min_level"] == "say one of none, blue, yellow, orange, red"
@@ -310,3 +316,45 @@ def test_secrets_in_variables_are_not_printed_either(monkeypatch: pytest.MonkeyP
     with pytest.raises(SettingsProblems) as found:
         read_settings(None)
     assert "hunter" not in str(found.value) + "".join(traceback.format_exception(found.value))
+
+
+INFLUXDB = '[store]\ntype = "influxdb"\norg = "city"\n'
+
+
+def test_a_store_is_named_by_its_type_and_its_token_comes_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = read_settings(written(tmp_path, INFLUXDB + 'token_file = "influxdb.token"\n')).store
+    assert isinstance(said, InfluxdbStoreSettings)
+    assert (said.token_file, said.raw, said.most_rows) == (tmp_path / "influxdb.token", "raw", 200_000)
+    for name, value in {"TYPE": "influxdb", "ORG": "city", "TOKEN_FILE": "/run/token", "TIMEOUT_S": "2.5"}.items():
+        monkeypatch.setenv(f"JIANWEI_STORE__{name}", value)
+    said = read_settings(written(tmp_path, "")).store
+    assert isinstance(said, InfluxdbStoreSettings)
+    assert (said.token_file, said.timeout_s) == (Path("/run/token"), 2.5)
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("", "store: give token_file"),
+        ('token = "secret"\ntoken_file = "t"', "store: give token_file"),
+        ('token_file = "t"\nsync = true', "store.sync: there is no such setting"),
+        ('token_file = "t"\nurl = "city:8086"', "store.url: say an address such as https://"),
+        ('token_file = "t"\nurl = "http://me:secret@city"', "store.url: say an address such as https://"),
+        ('token_file = "t"\nraw = "a/b"', "store.raw: does not fit"),
+    ],
+)
+def test_what_is_wrong_with_an_influxdb_is_said_without_secrets(tmp_path: Path, more: str, what: str) -> None:
+    with pytest.raises(SettingsProblems) as caught:
+        read_settings(written(tmp_path, INFLUXDB + more))
+    (problem,) = caught.value.problems
+    assert problem.startswith(what)
+    assert "secret" not in problem.removeprefix("store.token")
+
+
+def test_a_type_of_store_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsProblems, match=r"store.type: there is no type 'mysql': say one of 'sqlite', 'influxdb'"
+    ):
+        read_settings(written(tmp_path, '[store]\ntype = "mysql"'))
