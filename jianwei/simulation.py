@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rules.readings import SECOND_NS
+from simulators.kafka import KafkaPublisher
 from simulators.publish import Publisher
 from simulators.samples import Outgoing
 from simulators.targets import Target
@@ -46,7 +47,7 @@ def sent(
 
 def acknowledged(target: Target, tally: Tally) -> int:
     """A file has what was written to it."""
-    return len(target.acknowledged) if isinstance(target, Publisher) else tally.messages
+    return len(target.acknowledged) if isinstance(target, Publisher | KafkaPublisher) else tally.messages
 
 
 def _paced(messages: Sequence[Outgoing], start_ns: int, speed: float | None) -> Iterator[Sequence[Outgoing]]:

@@ -5,6 +5,7 @@ in turn), with its own name and the time of the round. So a message is put toget
 one process makes many times what the other side can take. Message number n is of station n mod N in round n div N.
 
 Run as a process: python -m simulators.load --port 1883 --rate 2000 --seconds 60 --stations 2000 --report FILE
+or, into Kafka: python -m simulators.load --kafka 127.0.0.1:9092 --topic readings --rate 2000 --report FILE
 """
 
 import argparse
@@ -12,7 +13,7 @@ import json
 import signal
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from rules.readings import SECOND_NS, Kind
 from rules.schema import KINDS, Station
 from simulators import wire
 from simulators.fleet import Fleet
+from simulators.kafka import KafkaPublisher
 from simulators.publish import BrokerUnreachableError, Publisher
 from simulators.scenario import Scenario, load_scenario
 
@@ -78,6 +80,7 @@ class Load:
         self.stations: list[Station] = [group.entry(station, name) for station, name in group.members()]
         self._offset_s = scenario.offset_s
         self._rows = _rows(scenario, plan.seed)
+        self._keys = [s.id.encode() for s in self.stations]
         self._topics = [wire.mqtt_text(wire.topic_of(s.id, group.feeds[0].kind)) for s in self.stations]
         self._starts = [f'{{"station":"{s.id}","kind":"{group.feeds[0].kind}",'.encode() for s in self.stations]
         self._round = -1
@@ -88,6 +91,10 @@ class Load:
         payload = self.payload(number)
         topic = self._topics[number % self.plan.stations]
         return b"\x32" + wire.length_bytes(len(topic) + 2 + len(payload)) + topic, payload
+
+    def keyed(self, number: int) -> tuple[bytes, bytes]:
+        """Station and payload, for `KafkaPublisher.publish`."""
+        return self._keys[number % self.plan.stations], self.payload(number)
 
     def payload(self, number: int) -> bytes:
         turn, place = divmod(number, self.plan.stations)
@@ -150,13 +157,14 @@ class Pace:
         return done or self.told_to_stop
 
 
-def run(load: Load, publisher: Publisher, pace: Pace) -> Report:
+def run(load: Load, publisher: Publisher | KafkaPublisher, pace: Pace) -> Report:
     """Publishes at the pace, then waits for the acknowledgements. A broker that stays away ends it early."""
+    publish = publishing(load, publisher)
     try:
         while not pace.over(publisher.published):
             due = pace.due()
             while publisher.published < due and not pace.told_to_stop:
-                publisher.publish_encoded(*load.encoded(publisher.published))
+                publish(publisher.published)
             publisher.poll()
             time.sleep(SHORTEST_WAIT_S)
         publisher.flush()
@@ -167,14 +175,25 @@ def run(load: Load, publisher: Publisher, pace: Pace) -> Report:
     return Report(load.plan, publisher.published, spans, load.checksum(numbers_of(spans)), publisher.reconnects, took_s)
 
 
+def publishing(load: Load, publisher: Publisher | KafkaPublisher) -> Callable[[int], int]:
+    """Publishes the message of a number."""
+    if isinstance(publisher, KafkaPublisher):
+        return lambda number: publisher.publish(*load.keyed(number))
+    return lambda number: publisher.publish_encoded(*load.encoded(number))
+
+
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m simulators.load", description="Publishes load whose truth is known."
     )
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--port", type=int, help="of an MQTT broker")
+    where.add_argument("--kafka", help="host:port, instead of an MQTT broker")
+    parser.add_argument("--topic", default="readings", help="of Kafka")
     parser.add_argument("--username")
     parser.add_argument("--password")
+    parser.add_argument("--password-file", type=Path)
     parser.add_argument("--scenario", default="load")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stations", type=int, default=2000)
@@ -189,6 +208,22 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def opened(given: argparse.Namespace) -> Publisher | KafkaPublisher:
+    if given.kafka is not None:
+        return KafkaPublisher(
+            given.kafka, given.topic, client_id="jianwei-load", window=given.window, patience_s=given.patience
+        )
+    return Publisher(
+        given.host,
+        given.port,
+        client_id="jianwei-load",
+        username=given.username,
+        password=given.password_file.read_text() if given.password_file is not None else given.password,
+        window=given.window,
+        patience_s=given.patience,
+    )
+
+
 def main() -> None:
     given = arguments().parse_args()
     start = datetime.fromisoformat(given.start)
@@ -196,15 +231,7 @@ def main() -> None:
         raise SystemExit("--start needs a zone, for example +08:00")
     start_ns = int(start.timestamp()) * SECOND_NS
     load = Load(Plan(given.scenario, given.seed, given.stations, start_ns, int(given.interval * SECOND_NS)))
-    publisher = Publisher(
-        given.host,
-        given.port,
-        client_id="jianwei-load",
-        username=given.username,
-        password=given.password,
-        window=given.window,
-        patience_s=given.patience,
-    )
+    publisher = opened(given)
     pace = Pace(given.rate, given.count, given.seconds)
     signal.signal(signal.SIGTERM, lambda *_: setattr(pace, "told_to_stop", True))
     with publisher:

@@ -1,4 +1,4 @@
-"""Where simulated messages can go: a broker, or a file of lines."""
+"""Where simulated messages can go: a broker of MQTT or Kafka, or a file of lines."""
 
 import json
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from simulators.kafka import open_kafka
 from simulators.publish import Publisher
 from simulators.samples import Outgoing
 
@@ -50,12 +51,17 @@ def read_lines(path: Path) -> Iterator[tuple[int, str, bytes]]:
 
 
 def open_target(where: str) -> Target:
-    """mqtt://[user:password@]host[:port], or the path of a file to write. Raises ValueError or OSError."""
+    """mqtt://[user:password@]host[:port], kafka://host:port/topic, or the path of a file to write.
+
+    Raises ValueError or OSError, and for Kafka what `KafkaPublisher` raises.
+    """
     parts = urlsplit(where)
     if parts.scheme == "mqtt":
         return open_broker(where)
+    if parts.scheme == "kafka":
+        return open_kafka(where, client=f"jianwei-simulator-{os.getpid()}")
     if parts.scheme not in {"", "file"}:
-        raise ValueError(f"{parts.scheme}:// is neither mqtt:// nor a file")
+        raise ValueError(f"{parts.scheme}:// is neither mqtt://, kafka:// nor a file")
     return LinesFile(Path(parts.path if parts.scheme else where))
 
 

@@ -33,7 +33,11 @@ def simulate(
     ] = "",
     *,
     to: Annotated[
-        str, typer.Option(help="mqtt://[user:password@]host[:port], or a file of JSON lines.", show_default=False)
+        str,
+        typer.Option(
+            help="mqtt://[user:password@]host[:port], kafka://host:port/topic, or a file of JSON lines.",
+            show_default=False,
+        ),
     ] = "",
     seed: Annotated[int, typer.Option(help="Equal seeds give equal messages.", min=0)] = 1,
     speed: Annotated[
@@ -73,7 +77,7 @@ def simulate(
     if not to and register is None:
         refuse("say where the messages go with --to, or only --register FILE")
     told = _scenario(scenario)
-    is_broker = to.startswith("mqtt:")
+    is_broker = to.startswith(("mqtt:", "kafka:"))
     span_s, pace = _span_s(lasts, told), _pace(speed, is_broker=is_broker)
     whole_s = int(told.length) if span_s is None else span_s
     fleet = Fleet(told, seed, _start_ns(start, told, is_broker=is_broker, speed=pace, span_s=whole_s))
@@ -184,6 +188,8 @@ def _target(to: str) -> Target:
         return open_target(to)
     except ValueError as error:
         refuse(f"--to: {error}")
+    except (BrokerUnreachableError, BrokerRefusedError) as error:
+        fail(f"--to: {error}")
 
 
 def _start_ns(text: str, scenario: Scenario, *, is_broker: bool, speed: float | None, span_s: int) -> int:

@@ -86,7 +86,7 @@ def test_files_are_not_overwritten_unasked(ask: Ask, tmp_path: Path) -> None:
         (["citty", "--to", "x"], 1, "there is no scenario citty; did you mean city"),
         (["city"], 2, "--to"),
         ([], 2, "which scenario"),
-        (["city", "--to", "ftp://host"], 2, "neither mqtt:// nor a file"),
+        (["city", "--to", "ftp://host"], 2, "neither mqtt://, kafka:// nor a file"),
         (["city", "--to", "x", "--for", "soon"], 2, "no duration"),
         (["city", "--to", "x", "--for", "0s"], 2, "no time at all"),
         (["city", "--to", "x", "--speed", "fast"], 2, "or max"),
