@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from alerts.channels import ChannelSettings
@@ -48,6 +48,13 @@ class FormatRoute(_Part):
 
     topic: str = "jianwei/v1/#"
     format: FormatName = "json_v1"
+
+    @field_validator("topic")
+    @classmethod
+    def _of_messages(cls, topic: str) -> str:
+        if topic.startswith("$share/"):
+            raise ValueError("a message's topic does not begin with `$share/GROUP/`: say only what follows that")
+        return topic
 
 
 class JournalSettings(_Part):

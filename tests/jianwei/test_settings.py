@@ -358,3 +358,11 @@ def test_a_type_of_store_that_is_not_there_is_answered_with_those_that_are(tmp_p
         SettingsProblems, match=r"store.type: there is no type 'mysql': say one of 'sqlite', 'influxdb'"
     ):
         read_settings(written(tmp_path, '[store]\ntype = "mysql"'))
+
+
+def test_a_format_is_chosen_by_the_topic_of_the_message_not_by_the_shared_subscription(tmp_path: Path) -> None:
+    said = read_settings(written(tmp_path, '[[sources]]\ntopics = ["$share/city/jianwei/v1/#"]'))
+    assert said.sources[0].topics == ("$share/city/jianwei/v1/#",)
+    (problem,) = problems_of(written(tmp_path, '[[formats]]\ntopic = "$share/city/jianwei/v1/#"'))
+    assert "formats[0].topic: " in problem
+    assert "say only what follows" in problem
