@@ -92,11 +92,13 @@ class Connection:
             return Rejected(answer.words, whole=_is_all(answer.message, body))
         raise refusal(answer, f"bucket {bucket}")
 
-    def ask(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """What comes of a POST, whatever its status. Raises Unavailable when nothing does."""
+    def ask(self, path: str, body: bytes, headers: Mapping[str, str], most_bytes: int = MOST_ANSWER_BYTES) -> Answer:
+        """What comes of a POST, whatever its status. Raises Unavailable when nothing does, or only the half."""
         response = self.send(path, body, headers)
         with self.heard():
-            content = response.read(MOST_ANSWER_BYTES)
+            content = response.read(most_bytes)
+            if len(content) < most_bytes and response.length:  # what the library says nothing about
+                raise http.client.IncompleteRead(content, response.length)
         if not response.isclosed():
             self.close()  # there is more than anybody will read
         return Answer(response.status, {name.lower(): text for name, text in response.getheaders()}, content)

@@ -26,6 +26,7 @@ from ingest.stores.influxdb.names import EARLIEST_NS, KIND, KINDS, LATEST_NS, RA
 from rules.readings import Kind, SeriesKey
 
 POINTS_A_PIECE = 2_000  # of a long answer, which is read piece by piece
+MOST_POINTS_BYTES = 1 << 28
 
 
 class _Series(msgspec.Struct):
@@ -121,7 +122,7 @@ class Queries:
 
     def points(self, bucket: str, asked: Sequence[Asked]) -> list[list[Mapping[str, Any]]]:
         """The points that are there, for each that is asked. Raises Unavailable."""
-        answer = self._connection.ask(*_request(bucket, ";".join(one.question for one in asked)))
+        answer = self._connection.ask(*_request(bucket, ";".join(one.question for one in asked)), MOST_POINTS_BYTES)
         if answer.status != HTTPStatus.OK:
             raise refusal(answer, f"bucket {bucket}")
         found = _results(answer.body, bucket)
@@ -163,15 +164,19 @@ def _request(bucket: str, questions: str, **more: str | int) -> tuple[str, bytes
 
 def _results(text: bytes, bucket: str) -> list[_Result]:
     """Raises Unavailable for an error, which comes with status 200."""
-    if b"-0," in text or b"-0]" in text:  # minus zero looks like a whole number, which has no minus zero
-        piece = msgspec.convert(json.loads(text, parse_int=_whole), _Piece)
-    else:
-        piece = _pieces.decode(text)
-    for error in (piece.error, *(result.error for result in piece.results)):
-        if "database not found" in error:
+    try:
+        if b"-0," in text or b"-0]" in text:  # minus zero looks like a whole number, which has no minus zero
+            piece = msgspec.convert(json.loads(text, parse_int=_whole), _Piece)
+        else:
+            piece = _pieces.decode(text)
+    except ValueError as error:
+        why = f"InfluxDB answers about bucket {bucket} what cannot be read: {error}"
+        raise Unavailable(why, ASK_SOMEBODY_S) from error
+    for words in (piece.error, *(result.error for result in piece.results)):
+        if "database not found" in words:
             raise BucketMissing(f"InfluxDB has no bucket {bucket}, or the token may not read it", ASK_SOMEBODY_S)
-        if error:
-            raise Unavailable(f"InfluxDB says of bucket {bucket}: {shortened(error)}")
+        if words:
+            raise Unavailable(f"InfluxDB says of bucket {bucket}: {shortened(words)}")
     return piece.results
 
 
