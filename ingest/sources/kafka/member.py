@@ -102,8 +102,11 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
     async def _leave(self) -> None:
         with suppress(KafkaError, OSError):  # TimeoutError is one
             await self._commit_due()
-        with suppress(KafkaError, OSError):
+        try:
             await asyncio.wait_for(self._consumer.stop(), STOP_TIMEOUT_S)
+        except (KafkaError, OSError):  # it gave up before it closed its connections
+            with suppress(KafkaError, OSError):
+                await asyncio.wait_for(self._consumer._client.close(), STOP_TIMEOUT_S)  # noqa: SLF001
         self._inbox.give_away()
 
     # Fetching.
