@@ -18,6 +18,7 @@ from alerts.records import Clock, Emit, LedgerRefused, NoticeDead, NoticeFailed,
 from rules.readings import SECOND_NS
 
 MOST_AT_ONCE = 100
+MOST_STEP_S = 1.0  # a slow receiver must not keep a thread that is asked to end
 FAILURES_THAT_PAUSE = 3
 WHOLE_CHANNEL = frozenset({"auth", "rate_limited", "timeout", "unreachable"})  # the next notice would meet the same
 
@@ -90,7 +91,10 @@ class Delivery:
 
     def _send_all(self, due: list[Due]) -> float:
         held: set[str] = set()
+        end_s = self._monotonic() + MOST_STEP_S
         for notice in due:
+            if self._monotonic() > end_s:
+                return 0.0
             if notice.transition.station in held:
                 continue
             failed = self._attempt(notice)

@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from alerts.channel import DeliveryFailed, Reason
 from alerts.credentials import secret_of
+from alerts.turning import Turning
 
 BATCH_BYTES = 64 * 1024
 MUTE_S = 120.0  # the addresses that a producer knows may all be out of date
@@ -130,7 +131,7 @@ class Producer:
     def __init__(self, name: str, settings: KafkaConnection) -> None:
         self._name = name
         self._settings = settings
-        self._runner: asyncio.Runner | None = None
+        self._turning = Turning()
         self._client: AIOKafkaProducer | None = None
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._heard_s = 0.0  # when the brokers last acknowledged, or this producer began
@@ -140,12 +141,10 @@ class Producer:
 
         `name` stands for the records: after a failure the same name with the same records may be sent again.
         """
-        if self._runner is None:
-            self._runner = asyncio.Runner()
         heard = _LastWords()
         try:
             with heard:
-                self._runner.run(self._send(name, records))
+                self._turning.run(self._send(name, records))
         except (errors.KafkaError, OSError, UnicodeDecodeError) as error:
             if not isinstance(error, _Overdue) or time.monotonic() - self._heard_s > MUTE_S:
                 self.close()
@@ -154,12 +153,8 @@ class Producer:
 
     def close(self) -> None:
         """What is under way is left to its fate; the next `send` begins anew."""
-        if self._runner is None or self._runner.get_loop().is_running():
-            return  # a thread that was left behind is still sending; the process ends with it
-        runner, self._runner = self._runner, None
         with _LastWords():
-            runner.run(self._stop())
-            runner.close()
+            self._turning.end(self._stop)
 
     async def _send(self, name: str, records: Sequence[Record]) -> None:
         """Raises _Overdue where the producer may go on."""

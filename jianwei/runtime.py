@@ -8,6 +8,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -231,9 +232,10 @@ class Runtime:
             self.port = OperatorPort(http.host, http.port, registry, self.wellbeing.report)
             self.port.start()
             exits.callback(self.port.stop)
-        for name, loop in self._telling.items():
+        for loop in self._telling.values():
             loop.start()
-            exits.callback(self._end_telling, name, loop)
+        exits.callback(self._end_telling)
+        self.telemetry.listen(lambda _transition: self._wake_deliveries())
         if self._publishing is not None:
             self._publishing.start()
             exits.callback(self._publishing.stop, DRAIN_S)
@@ -276,6 +278,10 @@ class Runtime:
     def _wake_worker(self) -> None:
         self._judging.wake()
 
+    def _wake_deliveries(self) -> None:
+        for loop in self._telling.values():
+            loop.wake()
+
     def _parts(self) -> dict[str, Callable[[int], Health]]:
         """Whoever has a word about how it is."""
         return {
@@ -311,20 +317,29 @@ class Runtime:
     def _end_uploading(self) -> None:
         self._uploading.stop(DRAIN_S)
 
-    def _end_telling(self, name: str, loop: Loop) -> None:
-        self._end(f"delivery:{name}", loop, lambda: self._deliveries[name].step() == 0.0)
+    def _end_telling(self) -> None:
+        """All are asked to end before one is waited for: so receivers that hang are given up at the same time."""
+        end_s = time.monotonic() + DRAIN_S
+        for loop in self._telling.values():
+            loop.stop(0.0)
+        for name, loop in self._telling.items():
+            self._end(f"delivery:{name}", loop, partial(_sends_more, self._deliveries[name]), end_s)
 
-    def _end(self, part: str, loop: Loop, step: Callable[[], bool]) -> None:
-        """Ends the thread, then calls the step until it has nothing more to do, each for a bounded time."""
-        if not loop.stop(DRAIN_S):
+    def _end(self, part: str, loop: Loop, step: Callable[[], bool], end_s: float | None = None) -> None:
+        """Ends the thread, then calls the step until it has nothing more to do; both for a bounded time."""
+        if not loop.stop(DRAIN_S if end_s is None else max(0.0, end_s - time.monotonic())):
             self.telemetry.emit(PartFailed(part, f"still busy after {DRAIN_S:.0f} s: left behind; nothing is lost"))
             return
-        end_s = time.monotonic() + DRAIN_S
+        end_s = end_s or time.monotonic() + DRAIN_S
         try:
-            while time.monotonic() < end_s and step():
+            while step() and time.monotonic() < end_s:
                 pass
         except Exception as error:  # noqa: BLE001  # what one part cannot do must not keep the others from their end
             self.telemetry.emit(PartFailed(part, repr(error)))
+
+
+def _sends_more(delivery: Delivery) -> bool:
+    return delivery.step() == 0.0
 
 
 def routes_of(settings: Settings) -> list[Route]:

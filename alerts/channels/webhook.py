@@ -8,6 +8,7 @@ full stop, and the body byte for byte. A receiver computes the same, compares in
 than it likes, and tells repetitions by the event's `id`. Any 2xx means: the receiver has it.
 """
 
+import asyncio
 import hashlib
 import hmac
 from datetime import UTC
@@ -23,6 +24,7 @@ from alerts.credentials import secret_of
 from alerts.events import CONTENT_TYPE, AlertEvent
 from alerts.notices import instant
 from alerts.records import Clock
+from alerts.turning import Turning
 from rules.readings import SECOND_NS
 
 LEAST_SECRET = 8  # characters
@@ -39,7 +41,9 @@ class WebhookSettings(BaseModel):
     url: HttpUrl
     secret: SecretStr | None = Field(default=None, min_length=LEAST_SECRET)
     secret_file: Path | None = None  # read for every notice
-    timeout_s: float = Field(default=10.0, gt=0, le=120)  # for the connection, and for each read and write on it
+    timeout_s: float = Field(
+        default=10.0, gt=0, le=120
+    )  # for the connection, and until the head of the answer is there
     proxy: str | None = None
 
     @model_validator(mode="after")
@@ -57,7 +61,8 @@ class WebhookChannel:
         self._url = str(settings.url)
         self._settings = settings
         self._clock = clock
-        self._client = httpx.Client(
+        self._turning = Turning()
+        self._client = httpx.AsyncClient(
             timeout=settings.timeout_s, follow_redirects=False, trust_env=False, proxy=settings.proxy
         )
 
@@ -68,10 +73,8 @@ class WebhookChannel:
             SIGNATURE: signature(self._secret(), self._clock() // SECOND_NS, body),
         }
         try:
-            # The answer's body says nothing to us, so it is not read: it could be without end.
-            with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
-                status, retry_after = answer.status_code, answer.headers.get("Retry-After", "")
-        except httpx.TimeoutException as error:
+            status, retry_after = self._turning.run(self._post(body, headers))
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise DeliveryFailed(self._name, "timeout", repr(error)) from error
         except httpx.HTTPError as error:
             raise DeliveryFailed(self._name, "unreachable", repr(error)) from error
@@ -80,7 +83,14 @@ class WebhookChannel:
             raise DeliveryFailed(self._name, reason_of(status), f"HTTP {status}", retry_after_s=wait_s)
 
     def close(self) -> None:
-        self._client.close()
+        self._turning.end(self._client.aclose)
+
+    async def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        """Status and `Retry-After`. The client bounds each read; an answer that comes in drops would never end."""
+        async with asyncio.timeout(self._settings.timeout_s):
+            # The answer's body says nothing to us, so it is not read: it could be without end.
+            async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+                return answer.status_code, answer.headers.get("Retry-After", "")
 
     def _secret(self) -> str:
         try:

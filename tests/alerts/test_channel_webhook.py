@@ -184,3 +184,29 @@ def test_the_secret_is_not_shown_and_not_short() -> None:
     assert SECRET not in repr(made) + str(made.model_dump())
     with pytest.raises(ValidationError):
         WebhookSettings.model_validate({"url": "https://example.org", "secret": "short"})
+
+
+def test_an_answer_that_comes_in_drops_is_a_timeout() -> None:
+    """Every read succeeds in time, and the whole never ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        over = threading.Event()
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                while not over.wait(0.1):
+                    try:
+                        connection.sendall(b"x")
+                    except OSError:
+                        return  # given up, as it should be
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        began_s = time.monotonic()
+        found = refused(Receiver(port=listening.getsockname()[1]).channel(timeout_s=0.5))
+        took_s = time.monotonic() - began_s
+        over.set()
+        dripping.join()
+    assert found.reason == "timeout"
+    assert took_s < 3

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.channel import Channel, DeliveryFailed
-from alerts.delivery import MOST_AT_ONCE, Delivery, Patience
+from alerts.delivery import MOST_AT_ONCE, MOST_STEP_S, Delivery, Patience
 from alerts.events import AlertEvent
 from alerts.ledger import SqlLedger
 from alerts.records import LedgerRefused, NoticeDead, NoticeFailed, NoticeSent, Record
@@ -311,3 +311,20 @@ def test_closing_closes_the_channel(world: World, ledger: SqlLedger) -> None:
     closing: Callable[[], None] = world.delivery(ledger, channel).close
     closing()
     assert channel.closed
+
+
+def test_a_step_ends_soon_although_a_slow_receiver_has_many_to_get(world: World, ledger: SqlLedger) -> None:
+    class Slow(Inbox):
+        """Takes a while for each."""
+
+        def send(self, event: AlertEvent) -> None:
+            world.now_s += 0.3
+            super().send(event)
+
+    channel = Slow()
+    record(ledger, *(change(station=f"S{n}", episode=f"{n}") for n in range(20)))
+    delivery = world.delivery(ledger, channel)
+    assert delivery.step() == 0.0, "there is more"
+    assert world.now_s < MOST_STEP_S + 0.5
+    run(world, delivery, 10)
+    assert len(channel.ids) == 20
