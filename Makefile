@@ -11,7 +11,7 @@ FUZZ ?= 1000000
 
 # help: this list
 help:
-	@grep -E '^# [a-z]+:' Makefile | sed 's/^# //'
+	@grep -E '^# [a-z-]+:' Makefile | sed 's/^# //'
 
 $(VENV)/.run-ready: pyproject.toml requirements/constraints.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.11 ..."'
@@ -29,9 +29,9 @@ $(VENV)/.dev-ready: $(VENV)/.run-ready
 demo: $(VENV)/.run-ready
 	$(BIN)/jianwei demo $(ARGS)
 
-# test: sets up, then runs every test except the long simulation
+# test: sets up, then runs every test except the long simulation and those that need the services of a site
 test: $(VENV)/.dev-ready
-	$(BIN)/python -m pytest -m "not sim" $(ARGS)
+	$(BIN)/python -m pytest -m "not sim and not services" $(ARGS)
 
 # check: format, lint, types, import contracts, tidiness, catalogue with its cases
 check: $(VENV)/.dev-ready
@@ -49,6 +49,22 @@ sim: $(VENV)/.dev-ready
 # fuzz: a million broken messages and a million broken MQTT packets (make test takes a tenth of them)
 fuzz: $(VENV)/.dev-ready
 	FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto tests/fuzz $(ARGS)
+
+# services: has Mosquitto, Kafka and InfluxDB, or builds them once, into ~/.cache/jianwei
+services: $(VENV)/.dev-ready
+	$(BIN)/python -m tests.services obtain $(ARGS)
+
+# services-up: starts them on free ports, with their data in .services, and says how to run on them
+services-up: services
+	$(BIN)/python -m tests.services up
+
+# services-down: ends them; their data stays
+services-down: $(VENV)/.dev-ready
+	$(BIN)/python -m tests.services down
+
+# test-services: has the services, then runs the tests that need them, each on its own
+test-services: services
+	$(BIN)/python -m pytest -m services tests/services $(TEST_ARGS)
 
 # bench: ratios of one run, printed as a table
 bench: $(VENV)/.dev-ready
