@@ -170,11 +170,7 @@ class DeadLetters:
                 self._entry = None
         if self._entry is None or self._entry.number != number:
             return None
-        for block in self._entry.blocks:
-            if index < len(block):
-                return block, index
-            index -= len(block)
-        return None
+        return self._entry.message(index)
 
 
 def headers_of(problems: Sequence[Kept], own: Headers, connector: str) -> Iterator[tuple[str, bytes]]:

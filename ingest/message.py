@@ -37,6 +37,14 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     tick: bool  # time passed: rules that wait for what does not come are asked after this entry's messages
     blocks: list[Block]
 
+    def message(self, index: int) -> tuple[Block, int] | None:
+        """In which block the message with this index lies, and where in it; None when there are not so many."""
+        for block in self.blocks:
+            if index < len(block):
+                return block, index
+            index -= len(block)
+        return None
+
 
 INDEX_BITS = 20  # at most 2**20 messages in an entry
 

@@ -6,10 +6,9 @@ is bad again comes back to quarantine.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 
 from ingest.journal import SqliteJournal
-from ingest.message import Block, Problem
+from ingest.message import INDEX_BITS, Block, Problem
 from ingest.quarantine import Kept, Quarantine
 from ingest.recorder import MOST_BYTES, MOST_MESSAGES
 from simulators.publish import Publisher
@@ -53,11 +52,7 @@ def into_journal(journal: SqliteJournal) -> HandIn:
     """For whoever holds the lock of the data folder: no service runs, and its next start judges them."""
 
     def hand_in(messages: Sequence[Problem], now_ns: int) -> None:
-        blocks = [
-            Block(source, now_ns, [m.topic for m in of_source], [m.payload for m in of_source])
-            for source, of_source in ((source, list(group)) for source, group in groupby(messages, _source))
-        ]
-        journal.append(blocks, now_ns, tick=False)
+        journal.append([_received_anew(journal, message, now_ns) for message in messages], now_ns, tick=False)
 
     return hand_in
 
@@ -93,5 +88,21 @@ def _portions(quarantine: Quarantine, ids: Sequence[int]) -> Iterator[list[Probl
         yield portion
 
 
-def _source(message: Problem) -> str:
-    return message.source
+def _received_anew(journal: SqliteJournal, problem: Problem, now_ns: int) -> Block:
+    """The message with all that came with it, as long as the journal has its first entry."""
+    entry = next(iter(journal.read((problem.position >> INDEX_BITS) - 1, 1)), None)
+    found = entry.message(problem.position & (1 << INDEX_BITS) - 1) if entry is not None else None
+    if entry is None or entry.number != problem.position >> INDEX_BITS or found is None:
+        return Block(problem.source, now_ns, [problem.topic], [problem.payload])
+    block, index = found
+    own = slice(index, index + 1)
+    return Block(
+        block.source,
+        now_ns,
+        block.topics[own],
+        block.payloads[own],
+        block.keys[own],
+        block.headers[own],
+        block.partition,
+        block.offsets[own],
+    )

@@ -17,7 +17,7 @@ from ingest.journal import Finding, SqliteJournal
 from ingest.message import Block, Entry, position_of
 from jianwei.clock import wall_ns
 from jianwei.moments import HEADING, shown, written
-from jianwei.payloads import payload_fact, payload_text
+from jianwei.payloads import beside, beside_text, payload_fact, payload_text
 from jianwei.site import data_folder
 from jianwei.terminal import (
     CONFIG,
@@ -95,7 +95,7 @@ def show(
         for index, topic in enumerate(block.topics):
             payload = block.payloads[index]
             told = payload_text(payload) if payloads else f"{len(payload)} bytes"
-            out.print(f"  {first + index} {topic}: {told}", markup=False)
+            out.print(f"  {first + index} {topic}{beside_text(block, index)}: {told}", markup=False)
 
 
 def _lost_end(config: Path, record: SqliteJournal) -> list[Finding]:
@@ -183,6 +183,7 @@ def _fact(entry: Entry, *, payloads: bool) -> dict[str, Any]:
                         "position": position_of(entry.number, first + index),
                         "topic": topic,
                         "bytes": len(block.payloads[index]),
+                        **beside(block, index),
                         **(payload_fact(block.payloads[index]) if payloads else {}),
                     }
                     for index, topic in enumerate(block.topics)

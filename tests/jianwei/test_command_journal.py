@@ -5,8 +5,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from ingest.message import Block
 from tests.jianwei.command_line import Ask
-from tests.jianwei.lived import BYTES, serving, settle
+from tests.jianwei.lived import BYTES, record, serving, settle
 
 
 def day_file(config: Path, day: str) -> Path:
@@ -48,6 +49,19 @@ def test_an_entry_as_json_says_where_each_message_lies(ask: Ask, site: Path) -> 
     assert [message["position"] for message in messages] == [7 << 20, 7 << 20 | 1, 7 << 20 | 2]
     assert messages[0]["payload_hex"] == BYTES.hex()
     assert entry["written"] == "2026-03-01T00:00:00Z"
+
+
+def test_what_came_from_kafka_is_shown_with_key_headers_partition_and_offset(ask: Ask, tmp_path: Path) -> None:
+    config = settle(tmp_path)
+    headers = [("trace", b"\xff"), ("by", b"gateway \x1b[2J")]
+    block = Block("province", 1, ["t", "t"], [b"one", b""], [b"S1", None], [headers, []], 3, [41, 44])
+    record(tmp_path, iter([block]))
+    said = ask("journal", "show", 1, "-c", config)
+    assert "0 t [partition 3, offset 41, key S1, trace=hex ff, by=hex 67617465776179201b5b324a]: 3 bytes" in said.out
+    assert "1 t [partition 3, offset 44]: 0 bytes" in said.out
+    messages = json.loads(ask("journal", "show", 1, "-c", config, "--json").out)["blocks"][0]["messages"]
+    assert {"partition": 3, "offset": 41, "key": "S1"}.items() <= messages[0].items()
+    assert messages[0]["headers"] == [["trace", "hex ff"], ["by", "hex 67617465776179201b5b324a"]]
 
 
 def test_an_entry_that_is_not_there_is_said_not_to_be(ask: Ask, site: Path) -> None:

@@ -5,14 +5,14 @@ from contextlib import closing
 from pathlib import Path
 
 from ingest.journal import SqliteJournal
-from ingest.message import Problem
+from ingest.message import Block, Problem
 from ingest.quarantine import Quarantine
 from ingest.stores.sqlite import SqliteStore
 from jianwei.lock import DataLock
 from jianwei.retrying import retried, waiting
 from rules.readings import Kind
 from tests.jianwei.command_line import Ask
-from tests.jianwei.lived import BYTES, PLANT, serving, settle, until_idle
+from tests.jianwei.lived import BYTES, PLANT, record, serving, settle, until_idle
 
 
 def listed(ask: Ask, site: Path, *words: object) -> list[dict[str, object]]:
@@ -119,6 +119,23 @@ def test_nothing_waits_after_all_had_a_second_chance(ask: Ask, site: Path) -> No
 
     assert said.code == 0
     assert "no message waits" in said.out
+
+
+def test_what_is_handed_in_again_keeps_what_came_beside_it(ask: Ask, tmp_path: Path) -> None:
+    config = settle(tmp_path)
+    headers = [("trace", b"1")]
+    came = Block("province", 1, ["t", "t"], [b"{}", b"["], [None, b"S1"], [[], headers], 3, [41, 44])
+    record(tmp_path, iter([came]))
+    with serving(config):
+        pass
+    bad = next(p["id"] for p in listed(ask, config) if p["bytes"] == 1)
+
+    ask("quarantine", "retry", bad, "-c", config)
+
+    with closing(SqliteJournal(tmp_path / "data" / "journal")) as journal:
+        (again,) = journal.read(journal.last() - 1, 1)[0].blocks
+    assert (again.topics, again.payloads, again.keys, again.headers) == (["t"], [b"["], [b"S1"], [headers])
+    assert (again.source, again.partition, again.offsets) == ("province", 3, [44])
 
 
 def test_two_problems_of_a_message_hand_it_in_once(ask: Ask, site: Path) -> None:
