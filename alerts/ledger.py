@@ -1,7 +1,9 @@
 """The ledger: what was found, who must still be told, and how far the worker is, kept in one database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
@@ -81,11 +83,12 @@ class SqlLedger:
         self._engine = open_engine(url)
         self._routes = tuple(routes)
         self._clock = clock
+        self._one_writer = Lock()
         upgrade(self._engine)
 
     def record(self, transitions: Sequence[Transition], *, judged: int, stored: int, snapshot: bytes | None) -> None:
         """One transaction. Transitions with known ids change nothing and tell nobody; the cursor never moves back."""
-        with transaction(self._engine, writes=True) as connection:
+        with self._writing() as connection:
             if transitions:
                 self._record_new(connection, {transition.id: transition for transition in transitions})
             connection.execute(MOVE_CURSOR, {"now_judged": judged, "now_stored": stored})
@@ -207,6 +210,16 @@ class SqlLedger:
     def close(self) -> None:
         self._engine.dispose()
 
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """A transaction that writes. Our threads wait for each other here.
+
+        SQLite has one writer too, but who waits for it there sleeps and asks again, up to ten times a second, and whoever
+        asks at the right moment is next: with many channels some would come late by seconds.
+        """
+        with self._one_writer, transaction(self._engine, writes=True) as connection:
+            yield connection
+
     def _record_new(self, connection: sa.Connection, found: dict[str, Transition]) -> None:
         known = {
             row.id for row in _rows(connection, sa.select(schema.transitions.c.id), schema.transitions.c.id, found)
@@ -238,7 +251,7 @@ class SqlLedger:
 
     def _mark(self, channel: str, transition: str, columns: dict[str, Any]) -> None:
         box = schema.outbox
-        with transaction(self._engine, writes=True) as connection:
+        with self._writing() as connection:
             connection.execute(
                 sa.update(box)
                 .where(box.c.transition == transition, box.c.channel == channel, box.c.state == "due")
