@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
 from alerts.channels.webhook import LEAST_SECRET
 from alerts.credentials import secret_of
@@ -83,12 +84,13 @@ def _stations(settings: Settings, catalogue: Catalogue, problems: list[str]) -> 
 
 
 def _secret_problems(settings: Settings) -> list[str]:
-    """What a source or channel would find out when it first connects."""
+    """What a source, channel or store would find out when it first connects."""
     parts = [(f"sources.{source.name}", source) for source in settings.sources]
-    named = [*parts, *((f"channels.{name}", channel) for name, channel in settings.channels.items())]
+    channels = [(f"channels.{name}", channel) for name, channel in settings.channels.items()]
+    named: list[tuple[str, BaseModel]] = [*parts, *channels, ("store", settings.store)]
     problems = []
     for place, part in named:
-        for field in ("password_file", "secret_file"):
+        for field in ("password_file", "secret_file", "token_file"):
             path = getattr(part, field, None)
             if path is None:
                 continue

@@ -75,6 +75,16 @@ def test_every_problem_is_told_at_once(ask: Ask, begun: Path) -> None:
     assert "channels.late.secret_file:" in problems
 
 
+def test_a_token_of_the_store_that_is_not_there_is_told(ask: Ask, begun: Path) -> None:
+    store = 'type = "influxdb"\norg = "city"\ntoken_file = "influxdb.token"\n'
+    begun.write_text(begun.read_text().replace('type = "sqlite"\nsync = true\n', store))
+    said = ask("check", "-c", begun)
+    assert said.code == 1
+    assert "store.token_file:" in said.out + said.err
+    (begun.parent / "influxdb.token").write_text("any\n")
+    assert ask("check", "-c", begun).code == 0
+
+
 def test_a_channel_that_no_route_names_is_remarked(ask: Ask, begun: Path) -> None:
     begun.write_text(
         begun.read_text() + '[channels.screen]\ntype = "terminal"\n[[routes]]\nchannel = "screen"\nmin_level = "red"\n'
