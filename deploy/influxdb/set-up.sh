@@ -33,7 +33,7 @@ call() {
 }
 
 # The first id in an answer.
-id() { tr ',{' '\n\n' | sed -n 's/^[[:space:]]*"id":[[:space:]]*"\([0-9a-f]*\)".*/\1/p' | head -n 1; }
+id() { tr , '\n' | tr '{' '\n' | sed -n 's/^[[:space:]]*"id":[[:space:]]*"\([0-9a-f]*\)".*/\1/p' | head -n 1; }
 
 if curl -sS --max-time 60 "$url/api/v2/setup" | grep -q '"allowed":[[:space:]]*true'; then
     # It asks for a bucket, too; that one goes again when ours are there.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # accounts.sh FOLDER NAME...: an account with a random password for each NAME that has none yet.
-# FOLDER/NAME.password is for the one who bears the name; FOLDER/jianwei.passwd, with hashes only, is for the broker.
+# FOLDER/NAME.password is for the one who bears the name; FOLDER/jianwei.passwd is for the broker, and anybody may read it:
+# hashes of long random words tell nothing.
 # A name again gets a new password when its file is deleted first. Tell a running broker with SIGHUP.
 set -eu
 umask 077
@@ -9,6 +10,7 @@ shift
 mkdir -p "$folder"
 hashes=$folder/jianwei.passwd
 touch "$hashes"
+chmod 644 "$hashes"
 for name in "$@"; do
     case $name in
     *[!A-Za-z0-9_.-]* | '')
