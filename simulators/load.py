@@ -224,13 +224,13 @@ def opened(given: argparse.Namespace) -> Publisher | KafkaPublisher:
     )
 
 
-def main() -> None:
+def main(kind: type[Load] = Load) -> None:
     given = arguments().parse_args()
     start = datetime.fromisoformat(given.start)
     if start.tzinfo is None:
         raise SystemExit("--start needs a zone, for example +08:00")
     start_ns = int(start.timestamp()) * SECOND_NS
-    load = Load(Plan(given.scenario, given.seed, given.stations, start_ns, int(given.interval * SECOND_NS)))
+    load = kind(Plan(given.scenario, given.seed, given.stations, start_ns, int(given.interval * SECOND_NS)))
     publisher = opened(given)
     pace = Pace(given.rate, given.count, given.seconds)
     signal.signal(signal.SIGTERM, lambda *_: setattr(pace, "told_to_stop", True))

@@ -1,7 +1,7 @@
 """The service in a process of its own, so that its CPU and memory are its own: stations of the load generator, all rules.
 
 python -m tests.bench.service FOLDER --stations 2000: prints its broker's port, then answers each line of its input with
-a line of figures, until its input ends.
+a line of figures, until its input ends. With --settings FILE (JSON) it has no broker of its own, and prints 0.
 """
 
 import argparse
@@ -11,10 +11,11 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -24,6 +25,7 @@ from jianwei.runtime import Runtime
 from jianwei.settings import BrokerSettings, HttpSettings, Settings
 from jianwei.telemetry import Telemetry, open_log
 from simulators.load import Load, Plan
+from tests.bench import probe
 
 PATIENCE_S = 300.0
 EVERY_S = 60  # as the register says of the stations' feed
@@ -60,18 +62,18 @@ def _rss_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def serve(folder: Path, stations: int) -> None:
-    """Settings as a site has them: everything durable, the embedded broker, an operator's port."""
-    settings = Settings(data_dir=folder, broker=BrokerSettings(enabled=True, port=0), http=HttpSettings(port=0))
+def serve(folder: Path, stations: int, said: Mapping[str, Any] | None) -> None:
+    """Settings as a site has them: everything durable, an operator's port; the embedded broker where nothing is said."""
+    own: dict[str, Any] = {"broker": BrokerSettings(enabled=True, port=0)} if said is None else {**said}
+    settings = Settings(data_dir=folder, http=HttpSettings(port=0), **own)
     register = {
         station.id: station.model_copy(update={"feeds": {"realtime": EVERY_S}})
         for station in Load(Plan("load", 1, stations, 0, 1)).stations
-    }
+    } | {station.id: station for station in probe.stations()}
     with (folder / "log").open("w") as log:
         telemetry = Telemetry(open_log("info", json_lines=True, stream=log))
         with Runtime(settings, read_catalogue(), register, telemetry, wall_ns, Console(stderr=True)) as runtime:
-            assert runtime.broker is not None
-            print(runtime.broker.port, flush=True)  # noqa: T201  # the parent reads it
+            print(runtime.broker.port if runtime.broker is not None else 0, flush=True)  # noqa: T201  # the parent reads it
             for _ in sys.stdin:
                 print(json.dumps(asdict(figures(runtime))), flush=True)  # noqa: T201  # the parent reads it
 
@@ -90,6 +92,17 @@ class Serving:
         self._process.stdin.flush()
         return Figures(**json.loads(self._process.stdout.readline()))
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ready(self) -> None:
+        """When every part is well: the source is connected, the store answers."""
+        end_s = time.monotonic() + PATIENCE_S
+        while ill := self.figures().ill:
+            assert time.monotonic() < end_s, f"the service does not get well: {ill}"
+            time.sleep(0.1)
+
     def rested(self, messages: int) -> Figures:
         """When so many messages have gone the whole way."""
         end_s = time.monotonic() + PATIENCE_S
@@ -102,8 +115,11 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, stations: int) -> Iterator[Serving]:
+def serving(folder: Path, stations: int, settings: Path | None = None) -> Iterator[Serving]:
+    """`settings`: a JSON file; None: with the embedded broker and store."""
+    folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tests.bench.service", str(folder), "--stations", str(stations)]
+    command += ["--settings", str(settings)] if settings is not None else []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdin is not None
@@ -119,5 +135,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.bench.service")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--stations", type=int, required=True)
+    parser.add_argument("--settings", type=Path)
     given = parser.parse_args()
-    serve(given.folder, given.stations)
+    serve(given.folder, given.stations, json.loads(given.settings.read_text()) if given.settings is not None else None)
