@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from tests.services import obtain
@@ -119,9 +120,9 @@ def _tell(text: str) -> None:
 def main(words: list[str]) -> int:
     match words:
         case ["obtain", *names] if set(names) <= obtain.PROGRAMS.keys():
-            work = lambda: obtain.obtain(tuple(names) or obtain.SERVICES)  # noqa: E731
+            work = partial(obtain.obtain, tuple(names) or obtain.SERVICES)
         case ["up" | "down" as what, *folder] if len(folder) <= 1:
-            work = lambda: (up if what == "up" else down)(Path(*folder) if folder else FOLDER)  # noqa: E731
+            work = partial(up if what == "up" else down, Path(*folder) if folder else FOLDER)
         case _:
             _tell(__doc__ or "")
             return 2

@@ -84,8 +84,8 @@ def test_the_topics_of_the_site_are_as_the_file_says(kafka: Kafka) -> None:
         }
         return {topic["topic"]: (len(topic["partitions"]), said[topic["topic"]]) for topic in told}
 
-    for name, (partitions, said) in asyncio.run(ask()).items():
-        assert partitions == wanted[name][0], name
+    for name, (count, said) in asyncio.run(ask()).items():
+        assert count == wanted[name][0], name
         assert wanted[name][1].items() <= said.items(), name
 
 
