@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from alerts.channels.webhook import signature
 from ingest.batching import BatchBuilder
 from ingest.formats.json_v1 import JsonV1
 from ingest.sources.kafka import KafkaSourceSettings
+from ingest.sources.mqtt import MqttSourceSettings
 from jianwei.catalogue_files import read_catalogue
 from jianwei.commands import COMMANDS, GROUPS
 from jianwei.settings import read_settings
@@ -100,7 +102,7 @@ def test_a_receiver_can_check_a_webhook_as_the_page_says() -> None:
     assert not told["is_genuine"](header, body, secret, sent_s + 301)
 
 
-@pytest.mark.parametrize("page", ["docs/alerts.md", "docs/kafka.md"])
+@pytest.mark.parametrize("page", ["docs/alerts.md", "docs/kafka.md", "docs/mqtt.md"])
 def test_settings_on_a_page_are_taken(page: str, tmp_path: Path) -> None:
     for language, code in FENCE.findall((ROOT / page).read_text()):
         if language == "toml":
@@ -119,9 +121,10 @@ def test_the_register_on_its_page_is_a_register() -> None:
     }
 
 
-def test_the_page_about_kafka_names_every_setting_of_the_source() -> None:
-    text = (ROOT / "docs" / "kafka.md").read_text()
-    missing = {name for name in KafkaSourceSettings.model_fields if f"`{name}`" not in text}
+@pytest.mark.parametrize(("page", "settings"), [("kafka.md", KafkaSourceSettings), ("mqtt.md", MqttSourceSettings)])
+def test_the_page_about_a_source_names_every_setting_of_it(page: str, settings: type[BaseModel]) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    missing = {name for name in settings.model_fields if f"`{name}`" not in text}
     assert missing <= {"name"}
 
 

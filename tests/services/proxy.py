@@ -111,7 +111,7 @@ class Proxy:
     def __init__(self, port: int, courses: Courses = EVERYTHING_PASSES, *, own_port: int = 0) -> None:
         self.port = port
         self.passages: list[Passage] = []
-        self._courses = courses
+        self.courses = courses
         self._listener = socket.create_server((HOST, own_port))
         self._listener.settimeout(TURN_S)
         self.own_port: int = self._listener.getsockname()[1]
@@ -165,7 +165,7 @@ class Proxy:
             end.settimeout(TURN_S)
         passage = Passage(len(self.passages), client, server)
         self.passages.append(passage)
-        up, down = self._courses(passage.number)
+        up, down = self.courses(passage.number)
         ways = ((client, server, passage.up, up), (server, client, passage.down, down))
         for way in ways:
             self._pumps.append(Thread(target=self._pump, args=(passage, *way), name="proxy:pump"))
