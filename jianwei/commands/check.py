@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from paho.mqtt.client import topic_matches_sub
 from pydantic import BaseModel
 
 from alerts.channels.webhook import LEAST_SECRET
 from alerts.credentials import secret_of
+from ingest.sources.kafka import KafkaSourceSettings
 from jianwei.catalogue_files import read_catalogue, read_stations
 from jianwei.settings import Settings, SettingsProblems, read_settings
 from jianwei.terminal import CONFIG, NOT_WELL, JsonOption, complain, err, out, print_json
@@ -107,7 +109,14 @@ def _secret_problems(settings: Settings) -> list[str]:
 def _remarks(settings: Settings) -> list[str]:
     """What is allowed, and perhaps not meant."""
     untold = sorted(settings.channels.keys() - {route.channel for route in settings.routes}) if settings.routes else []
-    return [f"channels.{name} is told nothing: there are [[routes]], and none names it" for name in untold]
+    unread = [
+        f"sources.{source.name}: no [[formats]] matches its topic {topic}, so its messages would go to quarantine"
+        for source in settings.sources
+        if isinstance(source, KafkaSourceSettings)
+        for topic in source.topics
+        if not any(topic_matches_sub(route.topic, topic) for route in settings.formats)
+    ]
+    return [f"channels.{name} is told nothing: there are [[routes]], and none names it" for name in untold] + unread
 
 
 def _counts(catalogue: Catalogue | None, results: list[CaseResult], stations: int) -> dict[str, int]:

@@ -94,6 +94,16 @@ def test_a_channel_that_no_route_names_is_remarked(ask: Ask, begun: Path) -> Non
     assert "channels.archive is told nothing: there are [[routes]], and none names it" in said.err
 
 
+def test_a_topic_of_kafka_that_no_format_reads_is_remarked(ask: Ask, begun: Path) -> None:
+    source = '[[sources]]\ntype = "kafka"\ntopics = ["env.readings.v1"]\n'
+    begun.write_text(begun.read_text() + source)
+    said = ask("check", "-c", begun)
+    assert said.code == 0
+    assert "sources.kafka: no [[formats]] matches its topic env.readings.v1" in said.err
+    begun.write_text(begun.read_text() + '[[formats]]\ntopic = "env.readings.v1"\n')
+    assert "matches its topic" not in ask("check", "-c", begun).err
+
+
 def test_a_service_runs_answers_keeps_its_folder_and_ends_cleanly(ask: Ask, begun: Path) -> None:
     with running(begun) as (service, told):
         with urlopen(f"http://127.0.0.1:{told['http_port']}/health/ready", timeout=10) as answer:
