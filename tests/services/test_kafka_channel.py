@@ -1,7 +1,9 @@
 """The Kafka channel against a real Kafka, which is paused, killed and started again."""
 
+import asyncio
 import json
 import random
+import re
 import time
 import uuid
 from collections import defaultdict
@@ -142,7 +144,7 @@ def test_a_topic_that_is_not_there_is_told_and_once_made_it_is_used(kafka: Kafka
 
 def test_what_is_too_large_is_refused_for_good_and_the_next_goes_on(kafka: Kafka) -> None:
     topic = f"small.{uuid.uuid4().hex}"
-    make_topic(kafka.address, topic, **{"max.message.bytes": "100000"})
+    make_topic(kafka.address, topic, 1, **{"max.message.bytes": "100000"})
     with closing(Producer("letters", KafkaConnection(servers=(kafka.address,), timeout_s=TIMEOUT_S))) as producer:
         with pytest.raises(DeliveryFailed) as caught:
             producer.send("1", [Record(topic, b"k", b"x" * 100_000)])
@@ -150,6 +152,21 @@ def test_what_is_too_large_is_refused_for_good_and_the_next_goes_on(kafka: Kafka
         for number in range(5):
             producer.send(f"{number}", [Record(topic, b"k", b"x" * 90_000)])
     assert len(records_in(kafka.address, topic)) == 5
+
+
+def test_the_consumer_on_the_page_about_alerts_knows_what_is_open(
+    channel: KafkaChannel, settings: KafkaChannelSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+    (code,) = [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "AIOKafkaConsumer" in code]
+    told: dict[str, Any] = {}
+    exec(code.replace("jianwei.alert-state.v1", settings.state_topic), told)  # noqa: S102  # our own page
+    for transition in [*story(1, "A")[:2], *story(2, "B")]:
+        channel.send(event_of(transition))
+    with pytest.raises(TimeoutError):
+        asyncio.run(asyncio.wait_for(told["follow"](list(settings.servers)), 5))
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in lines) == ["none", "orange", "orange", "yellow", "yellow"]
 
 
 @pytest.mark.timeout(300)
