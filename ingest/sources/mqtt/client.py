@@ -8,6 +8,7 @@ It is never started as a thread: its owner calls, from one thread only. One obje
 import socket
 import ssl
 import struct
+from contextlib import suppress
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -22,6 +23,7 @@ from ingest.sources.mqtt.packets import Cut, PacketCutter, pubacks
 from ingest.sources.mqtt.settings import MqttSourceSettings
 
 RECEIVE_BYTES = 64 * 1024  # larger buffers leave the processor's cache, and cost more a message
+MOST_LAST_READS = 1_000  # of a broken connection: more than a socket holds
 CONNACK = 0x20
 PUBACK = 0x40
 SESSION_TAKEN_OVER = 0x8E
@@ -65,6 +67,7 @@ class BulkClient(paho.Client):
         self.granted: list[ReasonCode] | None = None  # the answer to the last `subscribe_all`
         self.why_ended = ""
         self.taken_over = False
+        self._unread = b""  # what had come when the socket was closed
         self._cutter = PacketCutter(version5=self._five, most_packet_bytes=settings.most_packet_bytes)
         self._for_paho = b""
         # The callbacks only note; what follows from it is decided outside, where an error cannot hurt paho.
@@ -132,6 +135,14 @@ class BulkClient(paho.Client):
             self.give_up(f"reading failed: {error}")
         return received, self._cutter.feed(b"".join(chunks))
 
+    def last_words(self) -> Cut:
+        """Messages that had come when the connection broke, and that nobody has read; nothing after an orderly end.
+
+        A broker that is killed has told its publishers that it has them, and may not know of them when it is back.
+        """
+        unread, self._unread = self._unread, b""
+        return self._cutter.feed(unread)
+
     def hand_on(self, cut: Cut) -> None:
         """Lets paho act on every packet that is no PUBLISH; ends the connection if the broker broke the protocol."""
         for packet in cut.others:
@@ -155,6 +166,16 @@ class BulkClient(paho.Client):
             raise BlockingIOError
         piece, self._for_paho = self._for_paho[:bufsize], self._for_paho[bufsize:]
         return piece
+
+    def _sock_close(self) -> None:
+        """For paho, too, which closes where writing fails, and would leave unread what has come."""
+        if isinstance(self._sock, socket.socket) and not self.why_ended:
+            chunks = []
+            with suppress(OSError):  # BlockingIOError is one: no more has come
+                while len(chunks) < MOST_LAST_READS and (chunk := self._sock.recv(RECEIVE_BYTES)):
+                    chunks.append(chunk)
+            self._unread = b"".join(chunks)
+        super()._sock_close()
 
     def subscribe_all(self, topics: tuple[str, ...]) -> None:
         """Asks for QoS 1. MQTT 5 then sends retained messages for a new subscription only, not at every reconnect."""

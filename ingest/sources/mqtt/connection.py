@@ -139,6 +139,10 @@ class Connection:
         self._client.acknowledge(mids)
         self._sent_s = time.monotonic()
 
+    def last_words(self) -> Cut:
+        """What had come of a connection that broke, and was not read. Nobody waits for its acknowledgement any more."""
+        return self._client.last_words()
+
     def close(self) -> None:
         """Ends the connection, not the session. May be called twice."""
         self._client.hang_up()

@@ -240,6 +240,9 @@ class MqttSource:
         lived_s = 0.0
         if connection is not None:
             lived_s = time.monotonic() - connection.opened_s
+            last = connection.last_words()
+            if last.topics and connection.session_present is not None:
+                self._keep(last)
             connection.close()
         slowest_s = self._settings.reconnect_max_s
         self._failures = 1 if lived_s >= slowest_s else min(self._failures + 1, 30)
