@@ -50,9 +50,9 @@ sim: $(VENV)/.dev-ready
 fuzz: $(VENV)/.dev-ready
 	FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto tests/fuzz $(ARGS)
 
-# services: has Mosquitto, Kafka and InfluxDB, or builds them once, into ~/.cache/jianwei
+# services: has Mosquitto, Kafka and InfluxDB, or builds them once, into ~/.cache/jianwei (NAMES=telegraf for the benchmark)
 services: $(VENV)/.dev-ready
-	$(BIN)/python -m tests.services obtain $(ARGS)
+	$(BIN)/python -m tests.services obtain $(NAMES)
 
 # services-up: starts them on free ports, with their data in .services, and says how to run on them
 services-up: services
@@ -64,7 +64,7 @@ services-down: $(VENV)/.dev-ready
 
 # test-services: has the services, then runs the tests that need them, each on its own
 test-services: services
-	$(BIN)/python -m pytest -m services tests/services $(TEST_ARGS)
+	$(BIN)/python -m pytest -m services tests/services $(ARGS)
 
 # bench: ratios of one run, printed as a table
 bench: $(VENV)/.dev-ready
