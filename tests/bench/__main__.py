@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from tests.bench import decode, engine, growth, journal, race, receive, services, store, whole
+from tests.bench import decode, engine, growth, influxdb, journal, race, receive, services, store, whole
 from tests.bench.table import Effort, Row, show
 
 BENCHMARKS: Mapping[str, Callable[[Effort], list[Row]]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: Mapping[str, Callable[[Effort], list[Row]]] = {
     "engine": engine.rows,
     "journal": journal.rows,
     "store": store.rows,
+    "lines": influxdb.rows,
     "whole": whole.rows,
     "mosquitto": services.from_mosquitto,
     "kafka": services.from_kafka,
