@@ -27,7 +27,6 @@ KAFKA = {"bindingVersion": "0.5.0"}
 
 def asyncapi() -> dict[str, Any]:
     """The service as AsyncAPI 3 tells it: what it receives, what it sends, and where."""
-    kind = {"description": "Over what span the values stand.", "enum": list(KINDS)}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -51,31 +50,7 @@ def asyncapi() -> dict[str, Any]:
                 },
             },
         },
-        "channels": {
-            "readings": {
-                "address": READINGS,
-                "description": "Where a station publishes. Message and topic name the same station and kind.",
-                "parameters": {"station": _station(), "kind": kind},
-                "messages": {"json_v1": {"$ref": "#/components/messages/json_v1"}},
-            },
-            "alerts": {
-                "address": _default(MqttChannelSettings, "topic") + "/{station}",
-                "description": "One event for each change of an episode; those of a station in their order.",
-                "parameters": {"station": _station()},
-                "messages": {"alert_event": {"$ref": "#/components/messages/alert_event"}},
-            },
-            "alerts_in_kafka": _kafka_channel(
-                _default(KafkaChannelSettings, "topic"),
-                "One record for each change of an episode; the key is the station, whose records stay in their order.",
-                "delete",
-            ),
-            "alert_state": _kafka_channel(
-                _default(KafkaChannelSettings, "state_topic"),
-                "The newest event of each episode; the key is the episode. A record without value and headers says "
-                "that the episode is over, and deletes it.",
-                "compact",
-            ),
-        },
+        "channels": _channels(),
         "operations": {
             "receive_readings": _operation("receive", "readings", "json_v1", "Take what stations measured."),
             "send_alerts": _operation(
@@ -84,28 +59,7 @@ def asyncapi() -> dict[str, Any]:
             "write_alerts": _operation("send", "alerts_in_kafka", "alert_record", "The same, in Kafka."),
             "write_alert_state": _operation("send", "alert_state", "alert_record", "Keep what is open in Kafka."),
         },
-        "components": {
-            "messages": {
-                "json_v1": {
-                    "title": "What a station measured",
-                    "description": "Told with examples in docs/json_v1.md.",
-                    "contentType": "application/json",
-                    "payload": {"$ref": "./json_v1.json"},
-                },
-                "alert_event": {
-                    "title": "What a rule found: a CloudEvent 1.0 in structured mode",
-                    "contentType": events.CONTENT_TYPE,
-                    "payload": {"$ref": "./alert_event.json"},
-                },
-                "alert_record": {
-                    "title": "What a rule found: a CloudEvent 1.0 in binary mode",
-                    "contentType": "application/json",
-                    "headers": {"type": "object", "properties": _kafka_headers()},
-                    "payload": {"$ref": "./alert_event.json#/$defs/AlertData"},
-                    "bindings": {"kafka": {"key": {"type": "string"}, **KAFKA}},
-                },
-            }
-        },
+        "components": _components(),
     }
 
 
@@ -128,6 +82,60 @@ def publish(folder: Path) -> list[Path]:
     for name, text in FILES.items():
         (folder / name).write_text(text(), encoding="utf-8")
     return [folder / name for name in FILES]
+
+
+def _channels() -> dict[str, Any]:
+    kind = {"description": "Over what span the values stand.", "enum": list(KINDS)}
+    return {
+        "readings": {
+            "address": READINGS,
+            "description": "Where a station publishes. Message and topic name the same station and kind.",
+            "parameters": {"station": _station(), "kind": kind},
+            "messages": {"json_v1": {"$ref": "#/components/messages/json_v1"}},
+        },
+        "alerts": {
+            "address": _default(MqttChannelSettings, "topic") + "/{station}",
+            "description": "One event for each change of an episode; those of a station in their order.",
+            "parameters": {"station": _station()},
+            "messages": {"alert_event": {"$ref": "#/components/messages/alert_event"}},
+        },
+        "alerts_in_kafka": _kafka_channel(
+            _default(KafkaChannelSettings, "topic"),
+            "One record for each change of an episode; the key is the station, whose records stay in their order.",
+            "delete",
+        ),
+        "alert_state": _kafka_channel(
+            _default(KafkaChannelSettings, "state_topic"),
+            "The newest event of each episode; the key is the episode. A record without value and headers says "
+            "that the episode is over, and deletes it.",
+            "compact",
+        ),
+    }
+
+
+def _components() -> dict[str, Any]:
+    return {
+        "messages": {
+            "json_v1": {
+                "title": "What a station measured",
+                "description": "Told with examples in docs/json_v1.md.",
+                "contentType": "application/json",
+                "payload": {"$ref": "./json_v1.json"},
+            },
+            "alert_event": {
+                "title": "What a rule found: a CloudEvent 1.0 in structured mode",
+                "contentType": events.CONTENT_TYPE,
+                "payload": {"$ref": "./alert_event.json"},
+            },
+            "alert_record": {
+                "title": "What a rule found: a CloudEvent 1.0 in binary mode",
+                "contentType": "application/json",
+                "headers": {"type": "object", "properties": _kafka_headers()},
+                "payload": {"$ref": "./alert_event.json#/$defs/AlertData"},
+                "bindings": {"kafka": {"key": {"type": "string"}, **KAFKA}},
+            },
+        }
+    }
 
 
 def _station() -> dict[str, str]:
