@@ -74,7 +74,7 @@ class Telegraf(Program):
         self._stack = stack
         self._parser = parser
         self._bucket = bucket
-        self._before = 0
+        self._points_before = self._greeted_before = 0
 
     def command(self) -> list[str]:
         influxdb, mosquitto = self._stack.influxdb, self._stack.mosquitto
@@ -86,12 +86,15 @@ class Telegraf(Program):
         file = self.folder / "telegraf.conf"
         file.write_text(text + PARSERS[self._parser])
         file.chmod(0o600)
-        self._before = self._stack.points_taken()
+        self._points_before, self._greeted_before = self._stack.points_taken(), self._greeted()
         return [str(obtain.telegraf()), "--config", str(file), "--quiet"]
 
     def is_ready(self) -> bool:
-        """Subscribed, as Mosquitto tells it: what is published now comes to it."""
-        return f"as {CLIENT} " in self._stack.mosquitto.said()
+        """Connected, as Mosquitto tells it, and it subscribes at once; were it late, messages would be missing at the end."""
+        return self._greeted() > self._greeted_before
+
+    def _greeted(self) -> int:
+        return self._stack.mosquitto.said().count(f" as {CLIENT} ")
 
     def stop(self) -> None:
         super().stop()
@@ -100,7 +103,7 @@ class Telegraf(Program):
     def wait(self, messages: int) -> None:
         """Each is one point."""
         end_s = time.monotonic() + PATIENCE_S
-        while (taken := self._stack.points_taken() - self._before) < messages:
+        while (taken := self._stack.points_taken() - self._points_before) < messages:
             if time.monotonic() > end_s:
                 raise TimeoutError(f"Telegraf stored {taken} of {messages} messages; {self.log}:\n{self.last_words()}")
             time.sleep(0.5)
