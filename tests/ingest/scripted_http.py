@@ -1,6 +1,7 @@
 """An HTTP server that says what a test tells it to, or nothing, or half of it."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -55,9 +56,10 @@ Answering = Callable[[Request], Reply]
 class ScriptedHttp:
     """Answers requests by `answering`, or by a list of replies whose last is said again and again."""
 
-    def __init__(self, answering: Answering | Sequence[Reply]) -> None:
+    def __init__(self, answering: Answering | Sequence[Reply], tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self._answering = answering
+        self._tls = tls
         self._listener = socket.create_server((HOST, 0))
         self._lines: list[socket.socket] = []
         self._ending = threading.Event()
@@ -65,7 +67,7 @@ class ScriptedHttp:
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self._listener.getsockname()[1]}"
+        return f"http{'s' if self._tls else ''}://{HOST}:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         self._threads[0].start()
@@ -93,9 +95,17 @@ class ScriptedHttp:
                 self._threads.append(serving)
                 serving.start()
 
-    def _serve(self, line: socket.socket) -> None:
-        with line, line.makefile("rb") as stream, suppress(OSError):
-            line.settimeout(5)
+    def _serve(self, accepted: socket.socket) -> None:
+        accepted.settimeout(5)
+        with accepted, suppress(OSError):
+            if self._tls is None:
+                self._converse(accepted)
+            else:
+                with self._tls.wrap_socket(accepted, server_side=True) as line:
+                    self._converse(line)
+
+    def _converse(self, line: socket.socket) -> None:
+        with line.makefile("rb") as stream:
             while not self._ending.is_set() and (first := stream.readline()):
                 pairs = iter(lambda: stream.readline().strip().decode(), "")
                 headers = {name.lower(): value.strip() for name, _, value in (pair.partition(":") for pair in pairs)}

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from math import log2
@@ -256,6 +258,21 @@ def test_an_authority_that_is_no_certificate_is_said(tmp_path: Path) -> None:
     assert isinstance(answer, Busy)
     assert answer.why.startswith("store.ca: ")
     assert "ca.pem" in answer.why
+
+
+def test_a_certificate_is_checked_against_the_authority_of_the_settings(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=city -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run([*command.split(), "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=60)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(cert, key)
+    with ScriptedHttp([Reply()], tls) as server:
+        answer = store_at(server.url).write(judged(Row()), KEYS)
+        assert isinstance(answer, Busy)
+        assert "certificate verify failed" in answer.why.lower().replace("_", " ")
+        assert store_at(server.url.replace("127.0.0.1", "localhost"), ca=cert).write(judged(Row()), KEYS) != Stored()
+        assert store_at(server.url, ca=cert).write(judged(Row()), KEYS) == Stored()
+    assert len(server.requests) == 1, "nobody else was told the token"
 
 
 LATE = judged(Row(late=True))

@@ -9,7 +9,6 @@ from threading import Lock
 import numpy as np
 
 from ingest.message import Busy, Health, Refused, Stored, StoredReading
-from ingest.stores.influxdb.buckets import make_missing
 from ingest.stores.influxdb.connection import RETRY_AFTER_S, BucketMissing, Connection, Unavailable
 from ingest.stores.influxdb.late_rows import already_there
 from ingest.stores.influxdb.line_protocol import Lines
@@ -126,6 +125,9 @@ class InfluxdbStore:
     def _tried_to_make_buckets(self, missing: BucketMissing) -> Unavailable:
         if not self._settings.make_buckets:
             return missing
+        # Its client takes a third of a second to import, which no command shall pay that makes no bucket.
+        from ingest.stores.influxdb.buckets import make_missing  # noqa: PLC0415
+
         try:
             made = make_missing(self._settings, self._buckets())
         except Unavailable as error:
