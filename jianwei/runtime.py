@@ -33,6 +33,7 @@ from ingest.pipeline import JournalFallsShort, Worker
 from ingest.quarantine import Quarantine
 from ingest.recorder import Recorder
 from ingest.records import Clock, PartFailed
+from ingest.site import Site
 from ingest.sources import SourceSettings, open_source
 from ingest.sources.mqtt import MqttSourceSettings
 from ingest.stores import Surroundings as StoreSurroundings
@@ -123,7 +124,7 @@ class Runtime:
         self.worker = Worker(
             self.journal,
             lambda snapshot: Engine(watchlist) if snapshot is None else Engine.restore(snapshot, watchlist),
-            lambda: chooser(settings.formats),
+            lambda: chooser(settings.formats, Site(self.catalogue, self.stations)),
             self.quarantine,
             self.uploader,
             self.ledger,
@@ -347,9 +348,9 @@ def routes_of(settings: Settings) -> list[Route]:
     return settings.routes or [Route(channel=name) for name in settings.channels]
 
 
-def chooser(routes: list[FormatRoute]) -> Choose:
+def chooser(routes: list[FormatRoute], site: Site | None = None) -> Choose:
     """Which format a topic speaks: the first route whose filter matches. Formats are made afresh."""
-    formats: list[tuple[str, Format]] = [(route.topic, open_format(route.format)) for route in routes]
+    formats: list[tuple[str, Format]] = [(route.topic, open_format(route.format, site)) for route in routes]
 
     def choose(_source: str, topic: str) -> Format | None:
         return next((found for pattern, found in formats if topic_matches_sub(pattern, topic)), None)

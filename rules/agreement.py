@@ -54,6 +54,8 @@ def _said_twice(files: Mapping[str, BaseModel]) -> Iterator[Problem]:
         if isinstance(content, ParametersFile):
             for number, row in enumerate(content.parameters):
                 yield from seen("parameter", row.code, path, f"$.parameters[{number}]")
+                if row.old_code is not None:
+                    yield from seen("old code", row.old_code, path, f"$.parameters[{number}].old_code")
         elif isinstance(content, StandardFile):
             yield from seen("standard", content.standard, path, "$.standard")
             for number, limit in enumerate(content.limits):

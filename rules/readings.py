@@ -42,9 +42,11 @@ class EquipmentFlag(IntEnum):
     CALIBRATION = 5  # C
     ABOVE_RANGE = 6  # T
     NO_CONTACT = 7  # B: between instrument and logger
+    UNKNOWN = 8  # a word of a vendor that nobody explained: not normal, and no more is known
 
 
-FLAG_LETTERS: dict[str, EquipmentFlag] = dict(zip("NFMSDCTB", EquipmentFlag, strict=True))
+# UNKNOWN has no letter: nobody can send it, it is what a format makes of a word it does not know.
+FLAG_LETTERS: dict[str, EquipmentFlag] = dict(zip("NFMSDCTB", list(EquipmentFlag)[:8], strict=True))
 
 
 class Verdict(IntEnum):

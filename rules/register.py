@@ -42,9 +42,22 @@ def load_stations(texts: Mapping[str, str], catalogue: Catalogue) -> dict[str, S
                 tried.add(likeness)
                 found = [Problem(path, place, what) for what in _watch_problems(station, catalogue)]
             problems += found
+    problems += _loggers_said_twice(stations, places)
     if problems:
         raise CatalogueProblems(problems)
     return stations
+
+
+def _loggers_said_twice(stations: Mapping[str, Station], places: Mapping[str, str]) -> Iterator[Problem]:
+    """A logger's MN, whose letters count the same large and small, must lead to one station."""
+    owners: dict[str, str] = {}
+    for station in stations.values():
+        if station.logger and station.logger.mn:
+            other = owners.setdefault(station.logger.mn.upper(), station.id)
+            if other != station.id:
+                path, _, place = places[station.id].partition(": ")
+                what = f"MN {station.logger.mn} is the logger of two stations: also of {other} in {places[other]}"
+                yield Problem(path, f"{place}.logger.mn", what)
 
 
 def _watch_problems(station: Station, catalogue: Catalogue) -> Iterator[str]:

@@ -18,6 +18,7 @@ Authority = Literal["local", "sector", "general"]
 Operator = Literal["<=", "<", ">=", ">", "between"]
 KindName = Literal["realtime", "minute", "hour", "day"]
 WaterBody = Literal["river", "lake_reservoir"]
+FlagLetter = Literal["N", "F", "M", "S", "D", "C", "T", "B"]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]{0,39}$")]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
@@ -264,6 +265,23 @@ class Position(Strict):
     lat: Annotated[float, Field(ge=-90, le=90)]
 
 
+class Logger(Strict):
+    """The data logger of a station that speaks HJ 212, and what it does otherwise than the standard.
+
+    `mn` is what it calls itself, where that is not the station's id. `checks` are taken beside that of the standard.
+    `flags` are all its data flags, by what they mean in letters of HJ 212; `codes` its own names of parameters;
+    `units` what its values are in, where that is not the unit of our readings.
+    """
+
+    mn: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] | None = None
+    edition: Literal["2005", "2017", "2025", "surface_water"] | None = None
+    checks: list[Literal["hj212_swapped", "modbus", "modbus_swapped"]] = []
+    encoding: Literal["utf-8", "gbk"] = "utf-8"
+    flags: dict[Annotated[str, Field(pattern=r"^[!-~]{1,4}$")], FlagLetter] | None = None
+    codes: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]{1,20}$")], Code] = {}
+    units: dict[Code, Text] = {}
+
+
 class Station(Strict):
     """A register entry.
 
@@ -286,4 +304,5 @@ class Station(Strict):
     outlet: Text | None = None
     permit: list[PermitLimit] = []
     feeds: dict[KindName, PositiveSeconds] | None = None
+    logger: Logger | None = None
     note: Text | None = None

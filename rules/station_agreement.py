@@ -27,6 +27,18 @@ def station_problems(station: Station, names: Names) -> Iterator[tuple[str, str]
             unit = catalogue.unit_of(station.station_type, bound.parameter)
             for problem in names.bound_problems("", place, bound, bound.period, unit):
                 yield problem.path, problem.what
+    yield from _logger_problems(station, names)
+
+
+def _logger_problems(station: Station, names: Names) -> Iterator[tuple[str, str]]:
+    for parameter, unit in (station.logger.units if station.logger else {}).items():
+        place = f".logger.units.{parameter}"
+        if what := names.parameter_problem(parameter) or names.unit_problem(unit):
+            yield place, what
+        elif parameter in names.catalogue.parameters:
+            kept = names.catalogue.unit_of(station.station_type, parameter)
+            if what := names.conversion_problem(unit, kept):
+                yield place, what
 
 
 def _class_problems(station: Station, station_type: StationType, names: Names) -> Iterator[tuple[str, str]]:

@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from tests.bench import decode, engine, growth, influxdb, journal, race, receive, services, store, whole
+from tests.bench import decode, engine, growth, hj212, influxdb, journal, race, receive, services, store, whole
 from tests.bench.table import Effort, Row, show
 
 BENCHMARKS: Mapping[str, Callable[[Effort], list[Row]]] = {
     "receive": receive.rows,
     "decode": decode.rows,
+    "hj212": hj212.rows,
     "engine": engine.rows,
     "journal": journal.rows,
     "store": store.rows,

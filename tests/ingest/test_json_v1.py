@@ -364,11 +364,15 @@ def test_memory_of_layouts_times_and_topics_is_bounded(monkeypatch: pytest.Monke
     assert max(len(decoder._layouts), len(decoder._instants), len(decoder._topics)) <= 3
 
 
-def test_every_format_has_a_name_and_opens() -> None:
+def test_it_opens_by_its_name() -> None:
+    columns = ReadColumns()
+    assert open_format("json_v1").decode("x", plain(), columns) == ()
+    assert columns.taken() == [Read("w01001", 7.5)]
+
+
+def test_every_format_opens_and_tells_what_it_cannot_read() -> None:
     for name in FORMATS:
-        columns = ReadColumns()
-        assert open_format(name).decode("x", plain(), columns) == ()
-        assert columns.taken() == [Read("w01001", 7.5)]
+        assert len(open_format(name).decode("x", b"no message of any format", ReadColumns())) == 1
 
 
 @pytest.mark.parametrize("topic", ["jianwei/v1/SW-01/hour/x", "jianwei/v1/SW-01", "jianwei/v1//hour", "jianwei/v1/"])
