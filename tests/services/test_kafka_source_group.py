@@ -108,7 +108,7 @@ def test_a_member_without_a_partition_is_well(kafka: Kafka) -> None:
 
 
 def test_two_processes_with_one_instance_id_are_told(kafka: Kafka, topic: str) -> None:
-    """Each would be refused its commits for ever, and everything would come again and again."""
+    """Each puts the other out of the group at its next heartbeat, for ever."""
     write(kafka.address, topic, spread(100))
     same: dict[str, Any] = {"group_instance_id": "the-same"}
     with Probe(kafka.address, topic, **same) as one, Probe(kafka.address, topic, **same) as other:
@@ -135,7 +135,7 @@ def test_a_member_with_an_instance_id_gets_its_partitions_back_after_a_restart(k
 def test_a_loop_that_stood_still_is_told_and_the_member_recovers(kafka: Kafka, topic: str) -> None:
     """Longer than its session: for the group it was dead."""
     write(kafka.address, topic, spread(400))
-    with Probe(kafka.address, topic) as one:
+    with Probe(kafka.address, topic, silence_s=30) as one:
         one.take_and_acknowledge(400)
         one.well()
         assert one.source._loop is not None

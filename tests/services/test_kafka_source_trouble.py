@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiokafka.record.util import calc_crc32c
 
-from ingest.records import ConnectionLost, PartFailed, PossibleLoss
+from ingest.records import Connected, ConnectionLost, PartFailed, PossibleLoss
 from tests.services.kafka import Kafka
 from tests.services.kafka_probe import Probe, until
 from tests.services.kafka_topics import Written, committed, make_topic, write
@@ -45,6 +45,7 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(a_kafka: Callable[
         broker.kill()
         until(lambda: not probe.health.ok)
         assert probe.health.why.startswith(f"no answer from {broker.address} for ")
+        until(lambda: probe.told(ConnectionLost))
         taken = probe.take_now()  # what is durable meanwhile is committed when the broker is back
         if taken is not None:
             probe.source.acknowledge(taken.token)
@@ -61,6 +62,7 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(a_kafka: Callable[
         until(everything, within_s=90, why=lambda: (len(done), probe.health, probe.records[-5:]))
         probe.well()
         until(lambda: sum(committed(broker.address, probe.settings.group).values()) == 4_000)
+        until(lambda: len(probe.told(Connected)) == 1 + len(probe.told(ConnectionLost)))
     assert not probe.told(PartFailed)
 
 

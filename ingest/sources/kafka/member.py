@@ -5,6 +5,7 @@ Everything here runs on one event loop that has nothing else to do, so that hear
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from ingest.message import Block
-from ingest.records import Clock, Connected, Emit, PartFailed, PossibleLoss, Rebalanced, SourceLag
+from ingest.records import Clock, Connected, ConnectionLost, Emit, PartFailed, PossibleLoss, Rebalanced, SourceLag
 from ingest.sources.kafka.careful import read_carefully
 from ingest.sources.kafka.inbox import Inbox, Partition
 from ingest.sources.kafka.settings import KafkaSourceSettings
@@ -23,6 +24,7 @@ FULL_WAIT_S = 0.02
 COMMIT_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 BEAT_S = 0.25
+OFTEN = 10  # times that partitions are given away
 MOST_A_FETCH = 5_000  # records: what is fetched ahead is cut so that the loop is never busy for long
 
 
@@ -46,7 +48,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
         self.beat_s = time.monotonic()  # when the loop last had time
         self.loop_lag_s = 0.0  # the longest wait for the loop since we last looked round
         self.full_since_s: float | None = None
-        self.refused = 0  # commits in a row, because the group takes us for gone
+        self._silent = False
+        self.revoked_s: deque[float] = deque(maxlen=OFTEN)  # when partitions were last given away
         self.started = False
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=list(settings.servers),
@@ -195,7 +198,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
             try:
                 await self._commit_due()
             except (CommitFailedError, IllegalStateError):
-                self.refused += 1  # the group has moved on: `on_partitions_revoked` comes next
+                pass  # the group has moved on: `on_partitions_revoked` comes next
             except TimeoutError:
                 pass  # no broker answers: `_look` says so; what is due stays due
             except KafkaError as error:
@@ -209,7 +212,6 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
         if due:
             await asyncio.wait_for(self._consumer.commit(due), COMMIT_TIMEOUT_S)
             self._inbox.committed(due)
-            self.refused = 0
 
     # The group's calls. The library logs what they raise, and goes on; so they raise nothing.
 
@@ -221,7 +223,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
                 await asyncio.sleep(FULL_WAIT_S)
             await self._commit_due()
         except (CommitFailedError, TimeoutError):
-            self.refused += 1  # too late: what is not committed comes again, to whoever gets the partition
+            pass  # too late: what is not committed comes again, to whoever gets the partition
         except Exception as error:  # noqa: BLE001  # it would be swallowed by the library, and seen by nobody
             self._emit(PartFailed(f"kafka:{self._settings.name}", f"partitions were given away uncommitted: {error!r}"))
         left = self._inbox.give_away()
@@ -230,6 +232,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
         self._new.clear()
         self._firsts.clear()
         if revoked:
+            self.revoked_s.append(time.monotonic())
             self._emit(Rebalanced(self._settings.name, 0, left))
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
@@ -243,7 +246,19 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
         while True:
             with suppress(KafkaError, TimeoutError):  # then nothing was heard, which health judges
                 await asyncio.wait_for(self._look_once(), self._settings.request_timeout_s)
+            self._tell_silence()
             await asyncio.sleep(self._settings.look_every_s)
+
+    def _tell_silence(self) -> None:
+        """The client connects again and again by itself, and says nothing of it."""
+        silent_s = time.monotonic() - self.heard_s
+        if (silent_s > self._settings.silence_s) is self._silent:
+            return
+        self._silent = not self._silent
+        if self._silent:
+            self._emit(ConnectionLost(self._settings.name, f"no broker answered for {silent_s:.0f} s", 0.0))
+        else:
+            self._emit(Connected(self._settings.name, session_present=True))
 
     async def _look_once(self) -> None:
         consumer = self._consumer

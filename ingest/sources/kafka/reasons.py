@@ -36,14 +36,14 @@ def why(error: BaseException, settings: KafkaSourceSettings, last_words: str) ->
             return repr(error)
 
 
-def refused_often(settings: KafkaSourceSettings, times: int) -> str:
+def restless(settings: KafkaSourceSettings) -> str:
     """The group forgets a member that is silent, and one whose instance id somebody else brings."""
     other = (
         f"another process has the group_instance_id {settings.group_instance_id!r}: stop it, or give it its own"
         if settings.group_instance_id is not None
-        else "is the machine too busy, or session_timeout_s too short?"
+        else "does a member die again and again, or is session_timeout_s too short for this machine?"
     )
-    return f"the group {settings.group!r} refused the last {times} commits, and all comes again and again: {other}"
+    return f"the group {settings.group!r} deals its partitions anew all the time: {other}"
 
 
 def _refused(last_words: str) -> bool:

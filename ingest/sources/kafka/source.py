@@ -11,13 +11,13 @@ from ingest.message import Health, Taken
 from ingest.records import Clock, ConnectionLost, Emit, PartFailed
 from ingest.sources.kafka.careful import UNREADABLE
 from ingest.sources.kafka.inbox import Inbox, InboxToken
-from ingest.sources.kafka.member import COMMIT_TIMEOUT_S, STOP_TIMEOUT_S, Member
-from ingest.sources.kafka.reasons import LastWords, refused_often, why
+from ingest.sources.kafka.member import COMMIT_TIMEOUT_S, OFTEN, STOP_TIMEOUT_S, Member
+from ingest.sources.kafka.reasons import LastWords, restless, why
 from ingest.sources.kafka.settings import KafkaSourceSettings
 
 JOIN_TIMEOUT_S = COMMIT_TIMEOUT_S + STOP_TIMEOUT_S + 1
 LOOP_IS_BLOCKED_S = 1.0
-REFUSED_OFTEN = 3
+RESTLESS_S = 60.0
 
 
 class KafkaSource:
@@ -84,8 +84,8 @@ class KafkaSource:
             return Health(
                 ok=False, why=f"no answer from {servers} for {silent_s:.0f} s" + (f": {said}" if said else "")
             )
-        if member.refused >= REFUSED_OFTEN:
-            return Health(ok=False, why=refused_often(self._settings, member.refused))
+        if len(member.revoked_s) == OFTEN and now_s - member.revoked_s[0] < RESTLESS_S:
+            return Health(ok=False, why=restless(self._settings))
         if member.full_since_s is not None and (full_s := now_s - member.full_since_s) > self._settings.silence_s:
             held = self._inbox.held
             return Health(ok=False, why=f"stopped reading {full_s:.0f} s ago: {held} messages wait to become durable")
