@@ -188,7 +188,7 @@ def test_a_minute_of_bad_receivers_delays_nobody_and_costs_them_nothing(tmp_path
 @pytest.mark.parametrize("manner", ["hangs", "drips"])
 def test_a_service_ends_in_time_while_receivers_hang(tmp_path: Path, kafka: Kafka, manner: Manner) -> None:
     bad = {f"bad{n}": Webhook(manner) for n in range(6)}
-    with place(tmp_path, kafka, bad, timeout_s=6.0) as site:
+    with place(tmp_path, kafka, bad, timeout_s=60.0) as site:
         for _ in site.speak(2.0):
             pass
         assert wait_until(lambda: all(hook.asked for hook in bad.values()), timeout_s=10)
@@ -199,4 +199,4 @@ def test_a_service_ends_in_time_while_receivers_hang(tmp_path: Path, kafka: Kafk
             hook.is_well_again()
         site.service.start()
         site.await_everywhere(90)
-    assert took_s < 18, f"{took_s:.1f} s: was each of six waited for alone?"
+    assert took_s < 25, f"{took_s:.1f} s: was each of six waited for alone?"
