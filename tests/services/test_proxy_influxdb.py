@@ -94,7 +94,7 @@ def test_an_answer_that_comes_after_the_timeout_is_no_answer(influxdb: Influxdb,
 
 
 def test_a_request_in_pieces_is_the_same_request(influxdb: Influxdb) -> None:
-    course = Course(piece_bytes=3)
+    course = Course(piece_bytes=30)  # of some two thousand bytes: far from the timeout
     with through(influxdb, always(course, course)) as (_, store, witness):
         assert store.write(judged(*batch(1)), KEYS) == Stored()
         assert values(witness) == expected([1])
