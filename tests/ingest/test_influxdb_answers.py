@@ -69,6 +69,14 @@ def test_times_that_are_no_whole_milliseconds_are_said_to_the_nanosecond() -> No
     assert [line.split()[-1] for line in server.requests[0].lines] == [str(NOON_NS), str(NOON_NS + 1)]
 
 
+def test_of_rows_with_one_key_only_the_one_that_shall_stand_is_sent() -> None:
+    rows = [Row(value=1.0), Row(1, value=7.0), Row(value=2.0), Row(1, value=8.0)]
+    with ScriptedHttp([Reply()]) as server:
+        assert store_at(server.url, raw="hour").write(judged(*rows), KEYS) == Stored()
+    (request,) = server.requests
+    assert [line.split()[1] for line in request.lines] == ["p1=2.0,p1_word=1i", "p1=8.0,p1_word=1i"]
+
+
 @pytest.mark.parametrize(
     ("reply", "at_least_s", "words"),
     [
