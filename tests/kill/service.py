@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from ingest.journal import SqliteJournal
 from ingest.stores.sqlite import SqliteStore
 from jianwei.folders import DataFolder
 from rules.readings import SECOND_NS, Transition
+from rules.schema import Station
 from simulators.fleet import register_yaml
 from simulators.load import Load, Plan, Report, read_report
 
 PLAN = Plan(scenario="load", seed=1, stations=200, start_ns=1_762_084_800 * SECOND_NS, interval_ns=SECOND_NS)
 START = "2025-11-02T20:00:00+08:00"
 
+TIME_DEPENDENT = {"silence"}  # a feed is silent or not by the clock on the wall, which a kill stops
 SOURCE = "gateway"
 SETTINGS = """
 instance = "kill"
@@ -70,17 +72,31 @@ class Found:
 
 
 class Service:
-    """`jianwei run` on `folder`, started as often as asked."""
+    """`jianwei run` on `folder`, started as often as asked.
 
-    def __init__(self, folder: Path, port: int) -> None:
+    `settings` name stations.yaml, and SOURCE, a source of MQTT; and `data_dir`, where it is not in `folder`.
+    """
+
+    def __init__(
+        self, folder: Path, settings: str, stations: Sequence[Station], *, data_dir: Path | None = None
+    ) -> None:
         folder.mkdir(parents=True)
-        (folder / "jianwei.toml").write_text(SETTINGS.format(source=SOURCE, port=port, resend_after_s=RESEND_AFTER_S))
-        (folder / "stations.yaml").write_text(register_yaml(Load(PLAN).stations))
+        (folder / "jianwei.toml").write_text(settings)
+        (folder / "stations.yaml").write_text(register_yaml(stations))
         self.folder = folder
-        self.data = DataFolder(folder / "data")
+        self.data = DataFolder(data_dir or folder / "data")
         self._log = (folder / "log.jsonl").open("ab")
         self._written = 0
         self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def on_embedded_broker(cls, folder: Path, port: int) -> "Service":
+        settings = SETTINGS.format(source=SOURCE, port=port, resend_after_s=RESEND_AFTER_S)
+        return cls(folder, settings, Load(PLAN).stations)
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
 
     def start(self) -> None:
         command = [sys.executable, "-m", "jianwei", "run", "-c", str(self.folder / "jianwei.toml")]
@@ -115,6 +131,7 @@ class Service:
         self._log.close()
 
     def stored(self) -> int:
+        """Readings in the embedded store."""
         return SqliteStore(self.data.store).count() if self.data.store.is_dir() else 0
 
     def transitions(self) -> list[Transition]:
@@ -130,6 +147,17 @@ class Service:
         """Every event in the archive, as often as it was delivered."""
         files = sorted((self.data.root / "alerts").glob("*.jsonl"))
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+    def found(self) -> list[Found]:
+        """Every change once, and told at least once under its one id; sorted. The service must have ended."""
+        every = self.transitions()
+        found = sorted((Found.of(t) for t in every if t.check not in TIME_DEPENDENT), key=lambda f: f.id)
+        assert len({f.id for f in found}) == len(found) > 0
+        assert len({(f.episode, f.what, f.level) for f in found}) == len(found)
+        told = {str(event["id"]) for event in self.alerts()}
+        assert told >= {f.id for f in found}
+        assert told <= {t.id for t in every}
+        return found
 
     def _entries(self) -> int:
         journal = SqliteJournal(self.data.journal)

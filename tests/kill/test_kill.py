@@ -20,7 +20,6 @@ BROKER_KILLS = 5
 SEED = 20261102
 AT_WORK = 0.8  # of the kills strike when messages flow again, the others while the service starts
 READINGS = 10  # a message
-TIME_DEPENDENT = {"silence"}  # a feed is silent or not by the clock on the wall, which a kill stops
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(400)]
 
@@ -28,7 +27,10 @@ pytestmark = [pytest.mark.kill, pytest.mark.timeout(400)]
 def test_twenty_kills_of_the_service_and_five_of_the_broker_cost_nothing(tmp_path: Path) -> None:
     """Two thousand messages a second from the first kill to the last."""
     dice = random.Random(SEED)
-    with EmbeddedBroker(tmp_path / "broker") as broker, closing(Service(tmp_path / "site", broker.port)) as service:
+    with (
+        EmbeddedBroker(tmp_path / "broker") as broker,
+        closing(Service.on_embedded_broker(tmp_path / "site", broker.port)) as service,
+    ):
         service.start_and_subscribe()
         with closing(Publishing(tmp_path, broker.port, rate=RATE, count=RATE * 600)) as load:
             broker_dies = set(dice.sample(range(KILLS), BROKER_KILLS))
@@ -51,7 +53,7 @@ def test_twenty_kills_of_the_service_and_five_of_the_broker_cost_nothing(tmp_pat
         time.sleep(3.0)  # for notices, and for anything that comes although it must not
         assert service.stop() == 0
         check_store(service, report)
-        disturbed = check_ledger(service)
+        disturbed = service.found()
         assert SqliteJournal(service.data.journal).verify() == []
     assert report.published >= RATE * 20
     assert disturbed == undisturbed(tmp_path / "calm", report.published)
@@ -76,21 +78,12 @@ def check_store(service: Service, report: Report) -> None:
     assert sent == len(stored)
 
 
-def check_ledger(service: Service) -> list[Found]:
-    """Every change once, and told at least once under its one id; sorted."""
-    transitions = [t for t in service.transitions() if t.check not in TIME_DEPENDENT]
-    found = sorted((Found.of(t) for t in transitions), key=lambda f: f.id)
-    assert len({f.id for f in found}) == len(found) > 0
-    assert len({(f.episode, f.what, f.level) for f in found}) == len(found)
-    told = {str(event["id"]) for event in service.alerts()}
-    assert told >= {f.id for f in found}
-    assert told <= {t.id for t in service.transitions()}
-    return found
-
-
 def undisturbed(folder: Path, messages: int) -> list[Found]:
     """What a service finds in the same messages when nobody is killed."""
-    with EmbeddedBroker(folder / "broker") as broker, closing(Service(folder / "site", broker.port)) as service:
+    with (
+        EmbeddedBroker(folder / "broker") as broker,
+        closing(Service.on_embedded_broker(folder / "site", broker.port)) as service,
+    ):
         service.start_and_subscribe()
         with closing(Publishing(folder, broker.port, rate=20_000, count=messages)) as load:
             report = load.report()
@@ -98,4 +91,4 @@ def undisturbed(folder: Path, messages: int) -> list[Found]:
         assert wait_until(lambda: service.stored() >= messages * READINGS, timeout_s=120), service.last_words()
         time.sleep(2.0)
         assert service.stop() == 0
-        return check_ledger(service)
+        return service.found()
