@@ -102,6 +102,8 @@ class Layouts:
             numbers = _decode(b"[%b]" % b",".join(layout.numbers(values)))
         except msgspec.MsgspecError:
             return False
+        if len(numbers) != len(layout.places):  # one value, and nothing in it: the list is empty, too
+            return False
         columns.extend(layout.places, measured_ns, numbers, layout.meant)
         return True
 

@@ -6,9 +6,10 @@ equal, and who records a frame can send it again.
 """
 
 import re
+from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.ciphers import Cipher, modes
-from cryptography.hazmat.primitives.ciphers.algorithms import SM4
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 KEY_BYTES = BLOCK = 16
 OPENING, CLOSING = b"CP=&&", b"&&"
@@ -44,9 +45,13 @@ def decrypted(data: bytes, key: bytes) -> bytes:
     return before + decryptor.update(blocks) + rest + after
 
 
-def _cipher(key: bytes) -> Cipher[modes.ECB]:
+def _cipher(key: bytes) -> "Cipher[modes.ECB]":
     if len(key) != KEY_BYTES:
         raise ValueError(f"a key of SM4 has {KEY_BYTES} bytes, this one {len(key)}")
+    # It takes a tenth of a second to import, and few stations encrypt.
+    from cryptography.hazmat.primitives.ciphers import Cipher, modes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.algorithms import SM4  # noqa: PLC0415
+
     return Cipher(SM4(key), modes.ECB())  # noqa: S305  # the standard asks for it
 
 

@@ -1,5 +1,6 @@
 """The format: whole frames as a message, by the short way and the careful way, which must say the same."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -71,6 +72,39 @@ def test_a_bad_value_costs_only_itself_and_its_place_is_told() -> None:
     found, problems = read(payload)
     assert found == [reading(1.0)]
     assert problems == [(f"byte {len(realtime('1'))}: w01018-Rtd", "invalid_value: this is no decimal number")]
+
+
+def test_a_frame_whose_only_value_is_empty_is_told() -> None:
+    """Also when its layout is known: the short way reads values as a list, and nothing is a list of nothing."""
+    found, problems = read(realtime("1"), realtime("", 60))
+    assert found == [reading(1.0)]
+    assert problems == [("byte 0: w01018-Rtd", "missing_value: nothing stands after the sign of equality")]
+
+
+def test_mutated_messages_raise_nothing() -> None:
+    """Frames whose check is right and whose content is not: what reads values meets it, too."""
+    dice = random.Random(5)
+    whole = [realtime("1.5"), hourly(("a21026", {"Avg": "80", "ZsAvg": "95", "Flag": "D"})), packet(1, 2, "060-Avg=2")]
+    words = (
+        b"&&",
+        b"CP=&&",
+        b"//",
+        b"=//",
+        b";",
+        b",",
+        b"-Flag=",
+        b"DataTime=20260512080000;",
+        b"PNUM=2;PNO=1;",
+        b"\xff",
+    )
+    decoder, columns = Hj212(Stations({MN: PROFILE})), ReadColumns()
+    for number in range(20_000):
+        data = bytearray(whole[number % len(whole)][6:-6])
+        for _ in range(dice.randrange(4)):
+            at = dice.randrange(len(data))
+            data[at : at + dice.randrange(4)] = dice.choice((*words, bytes([dice.randrange(256)]), b""))
+        decoder.decode(TOPIC, wire(bytes(data)), columns)
+    assert len(columns.read) > 1_000
 
 
 def test_an_empty_message_and_one_that_is_too_large_are_told() -> None:
