@@ -85,12 +85,16 @@ def simulate(
         if path is not None and path.exists() and not force:
             fail(f"{path} exists; --force overwrites")
     if register is not None:
-        register.write_text(register_yaml(fleet.stations()), encoding="utf-8")
-        err.print(f"wrote {len(fleet.stations())} stations to {register}", markup=False)
+        _write_register(fleet, register)
     if to:
         with closing(_target(to)) as target:
             account = _run(fleet, target, span_s, pace)
         _tell(account, as_json=as_json)
+
+
+def _write_register(fleet: Fleet, path: Path) -> None:
+    path.write_text(register_yaml(fleet.stations()), encoding="utf-8")
+    err.print(f"wrote {len(fleet.stations())} stations to {path}", markup=False)
 
 
 def _run(fleet: Fleet, target: Target, span_s: int | None, speed: float | None) -> Account:

@@ -15,7 +15,7 @@ from ingest.sources.mqtt.settings import MqttSourceSettings
 from tests.brokers_by_packets import DISCONNECT, PINGRESP, PUBACK, ScriptedBroker, connack, packet, publish, suback
 from tests.fuzz.endurance import INPUTS, Patience, without_growth
 from tests.fuzz.mutations import OF_BYTES, mutated
-from tests.fuzz.packet_reading import held
+from tests.fuzz.packet_reading import held, number
 from tests.ingest.mqtt_probe import Probe, until
 
 PARTS = 2
@@ -23,6 +23,7 @@ MOST = 1_024  # bytes of a packet
 TURN = 500  # streams
 A_STREAM = 8  # packets, at most one of which is broken on purpose
 CONNECTIONS = 120
+KINDS = range(0, 256, 16)
 PROPERTIES = [
     b"",
     b"\x01\x01",
@@ -60,8 +61,16 @@ def a_stream(dice: random.Random, *, five: bool) -> bytes:
     packets = [a_packet(dice, five=five) for _ in range(A_STREAM)]
     if dice.random() < 0.9:
         at = dice.randrange(A_STREAM)
-        packets[at] = mutated(packets[at], dice, OF_BYTES)
+        packets[at] = broken(packets[at], dice)
     return b"".join(packets)
+
+
+def broken(good: bytes, dice: random.Random) -> bytes:
+    """Anywhere; or in its body only, so that it is still cut out where it ends, and somebody must read it."""
+    if dice.random() < 0.5:
+        return mutated(good, dice, OF_BYTES)
+    first = dice.choice(KINDS) if dice.random() < 0.2 else good[0]
+    return packet(first, mutated(good[number(good, 1)[1] :], dice, OF_BYTES))
 
 
 def in_pieces(stream: bytes, dice: random.Random) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """An HTTP server that says what a test tells it to, or nothing, or half of it."""
 
+import gzip
 import socket
 import ssl
 import threading
@@ -9,8 +10,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
-
-from isal import igzip
 
 HOST = "127.0.0.1"
 
@@ -23,7 +22,7 @@ class Request:
 
     @property
     def lines(self) -> list[str]:
-        return igzip.decompress(self.body).decode().split("\n")
+        return gzip.decompress(self.body).decode().split("\n")
 
     @property
     def query(self) -> dict[str, list[str]]:

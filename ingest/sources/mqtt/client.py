@@ -170,7 +170,7 @@ class BulkClient(paho.Client):
     def _sock_close(self) -> None:
         """For paho, too, which closes where writing fails, and would leave unread what has come."""
         if isinstance(self._sock, socket.socket) and not self.why_ended:
-            chunks = []
+            chunks: list[bytes] = []
             with suppress(OSError):  # BlockingIOError is one: no more has come
                 while len(chunks) < MOST_LAST_READS and (chunk := self._sock.recv(RECEIVE_BYTES)):
                     chunks.append(chunk)
