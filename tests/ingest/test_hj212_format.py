@@ -173,6 +173,14 @@ def test_an_unknown_flag_is_told_once_and_its_values_are_not_normal() -> None:
     assert len(problems) == 1
 
 
+def test_flags_that_are_figures_are_told_apart_in_one_layout() -> None:
+    """All else of the two frames is the same but for figures, which is how a layout is known."""
+    air = replace(LOGGER, st="22")
+    found, _ = read(*(realtime("1", seconds, air, flag) for seconds, flag in enumerate("3203")))
+    unknown, calibration = EquipmentFlag.UNKNOWN, EquipmentFlag.CALIBRATION
+    assert [r.flag for r in found] == [EquipmentFlag.NORMAL, unknown, calibration, EquipmentFlag.NORMAL]
+
+
 def test_the_register_names_the_station_its_flags_codes_units_and_check() -> None:
     stations = registered(
         f"station_type: wastewater_outlet, logger: {{mn: {MN.lower()}, checks: [modbus], flags: {{ok: N, h: T}}, "
