@@ -35,8 +35,7 @@ def simulate(
     to: Annotated[
         str,
         typer.Option(
-            help="mqtt://[user:password@]host[:port], kafka://host:port/topic, or a file of JSON lines.",
-            show_default=False,
+            help="mqtt://[user:password@]host[:port], kafka://host:port/topic, or a file.", show_default=False
         ),
     ] = "",
     seed: Annotated[int, typer.Option(help="Equal seeds give equal messages.", min=0)] = 1,
@@ -81,15 +80,19 @@ def simulate(
     span_s, pace = _span_s(lasts, told), _pace(speed, is_broker=is_broker)
     whole_s = int(told.length) if span_s is None else span_s
     fleet = Fleet(told, seed, _start_ns(start, told, is_broker=is_broker, speed=pace, span_s=whole_s))
-    for path in [register, None if is_broker or not to else Path(to.removeprefix("file://"))]:
-        if path is not None and path.exists() and not force:
-            fail(f"{path} exists; --force overwrites")
+    if not force:
+        _spare(register, None if is_broker or not to else Path(to.removeprefix("file://")))
     if register is not None:
         _write_register(fleet, register)
     if to:
         with closing(_target(to)) as target:
-            account = _run(fleet, target, span_s, pace)
-        _tell(account, as_json=as_json)
+            _tell(_run(fleet, target, span_s, pace), as_json=as_json)
+
+
+def _spare(*paths: Path | None) -> None:
+    for path in paths:
+        if path is not None and path.exists():
+            fail(f"{path} exists; --force overwrites")
 
 
 def _write_register(fleet: Fleet, path: Path) -> None:
