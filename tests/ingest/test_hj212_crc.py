@@ -1,7 +1,7 @@
 """The quick check against the plain loop over bits, which stands in the simulator."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.hj212.crc import CHECKS, MOST_BYTES, crc, modbus, swapped, written
@@ -33,6 +33,7 @@ def test_every_length_folds(length: int) -> None:
     assert crc(data) == witness.check(data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_it_is_the_check_of_the_standard(data: bytes) -> None:
     assert crc(data) == witness.check(data)

@@ -267,7 +267,7 @@ def uploads(draw: st.DrawFn) -> bytes:
 PROFILE = Profile("WE-07", codes={"S01": "w01018"}, flags={"N": EquipmentFlag.NORMAL, "3": EquipmentFlag.FAULT})
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(uploads(), min_size=1, max_size=4))
 def test_both_ways_say_the_same(payloads: Sequence[bytes]) -> None:
     """A blank line before a frame sends it the careful way, which goes parameter by parameter."""
@@ -283,6 +283,7 @@ plain = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(plain, st.sampled_from(list(Kind)), st.integers(0, 10**6), st.sampled_from(["2005", "2017", "2025"]))
 def test_what_the_simulator_says_is_what_is_read(
     items: list[tuple[str, int]], kind: Kind, minute: int, edition: Any

@@ -35,7 +35,7 @@ def test_frames_come_as_soon_as_they_are_whole() -> None:
     assert connection.waiting == 0
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(SAMPLES), max_size=8), st.data())
 def test_any_cut_into_reads_gives_the_same(parts: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(parts)
