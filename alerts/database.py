@@ -66,12 +66,21 @@ def transaction(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Brings the schema to the newest version, in one transaction, from any older one or from nothing."""
+    """Brings the schema to the newest version, in one transaction, from any older one or from nothing.
+
+    One of a later version is left alone: LedgerUnavailable.
+    """
     config = Config()
     config.set_main_option("script_location", "alerts:migrations")
-    newest = ScriptDirectory.from_config(config).get_current_head()
-    if _version(engine) == newest:
+    script = ScriptDirectory.from_config(config)
+    present = _version(engine)
+    if present == script.get_current_head():
         return
+    if present is not None and present not in {known.revision for known in script.walk_revisions()}:
+        raise LedgerUnavailable(
+            f"the ledger was left by a later version of this program (its schema is {present}): run that one, or start "
+            "with the copy from before the upgrade"
+        )
     with transaction(engine, writes=True) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
