@@ -76,7 +76,10 @@ class TimedLoad:
         self._report = folder / "report.json"
         file = folder / "order.json"
         file.write_text(json.dumps([asdict(order), str(self._report)]))
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.services.timed_load", file], cwd=ROOT)
+        self._log = folder / "log"
+        command = [sys.executable, "-m", "tests.services.timed_load", str(file)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
     @property
     def is_over(self) -> bool:
@@ -87,9 +90,12 @@ class TimedLoad:
         self._process.send_signal(signal.SIGTERM)
 
     def report(self) -> TimedReport:
-        assert self._process.wait(END_S) == 0, "not everything was acknowledged"
+        assert self._process.wait(END_S) == 0, self.last_words()
         found = json.loads(self._report.read_text())
         return TimedReport(*([(when, many) for when, many in log] for log in found))
+
+    def last_words(self) -> str:
+        return self._log.read_text()[-2_000:]
 
     def close(self) -> None:
         if self._process.poll() is None:
