@@ -84,6 +84,8 @@ def test_thirty_kills_of_the_service_and_two_of_each_neighbour_cost_nothing(
         service = exits.enter_context(closing(site.service("kill")))
         service.start_and_subscribe()
         loads = [exits.enter_context(closing(site.load(half, rate=RATE))) for half in site.halves]
+        for load in loads:
+            assert wait_until(lambda: load.has_begun, timeout_s=60), load.last_words()  # noqa: B023  # called in this turn only
         kill_all(site, service, happenings)
         for load in loads:
             assert not load.is_over, load.last_words()

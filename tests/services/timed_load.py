@@ -24,6 +24,7 @@ TURN_S = 0.005
 PATIENCE_S = 120.0
 WINDOW = 20_000  # messages that may wait for acknowledgement, so that a broker that is away soon gets them all
 END_S = 180.0
+BEGUN = "begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,16 @@ class TimedLoad:
         self._report = folder / "report.json"
         file = folder / "order.json"
         file.write_text(json.dumps([asdict(order), str(self._report)]))
+        self._begun = folder / BEGUN
         self._log = folder / "log"
         command = [sys.executable, "-m", "tests.services.timed_load", str(file)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+
+    @property
+    def has_begun(self) -> bool:
+        """The broker has taken over something."""
+        return self._begun.exists()
 
     @property
     def is_over(self) -> bool:
@@ -152,6 +159,8 @@ def main() -> None:
             publisher.poll()
             published.note(publisher.published)
             acknowledged.note(_unbroken(publisher.acknowledged))
+            if len(acknowledged.entries) == 1:
+                Path(report).with_name(BEGUN).touch()
             time.sleep(TURN_S)
     whole = Path(report).with_suffix(".part")
     whole.write_text(json.dumps([published.entries, acknowledged.entries]))
