@@ -1,5 +1,6 @@
-"""The documents say what is so: links lead somewhere, commands and settings exist, both READMEs tell the same."""
+"""The documents say what is so: links lead somewhere, commands and settings exist, both languages tell the same."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -15,7 +16,9 @@ from ingest.sources.kafka import KafkaSourceSettings
 from ingest.sources.mqtt import MqttSourceSettings
 from jianwei.catalogue_files import read_catalogue
 from jianwei.commands import COMMANDS, GROUPS
+from jianwei.runtime import Runtime
 from jianwei.settings import read_settings
+from jianwei.wellbeing import Wellbeing
 from rules.register import load_stations
 from rules.schema import Station
 
@@ -51,21 +54,44 @@ def test_commands_and_targets_exist(page: Path) -> None:
             assert set(TARGET.findall(code)) <= targets, code
 
 
-def test_both_readmes_tell_the_same() -> None:
-    """As many headings, equal code but for comments, the same links and commands."""
-    english, chinese = (ROOT / "README.md").read_text(), (ROOT / "README.zh.md").read_text()
+@pytest.mark.parametrize("page", ["README", "docs/operations"])
+def test_both_languages_tell_the_same(page: str) -> None:
+    """As many headings and rows, equal code but for comments, the same links and commands, the same words in code."""
+    english, chinese = ((ROOT / f"{page}{ending}").read_text() for ending in (".md", ".zh.md"))
+    each_other = f"{Path(page).name}."
 
     def told(text: str) -> dict[str, object]:
-        fences = [(language, re.sub(r" +#.*", "", code)) for language, code in FENCE.findall(text)]
+        fences = [(language, re.sub(r"(?m)(?:^| +)#.*", "", code)) for language, code in FENCE.findall(text)]
+        prose = FENCE.sub("", text)
         return {
-            "headings": len(re.findall(r"^#+ ", text, re.MULTILINE)),
+            "headings": len(re.findall(r"^#+ ", prose, re.MULTILINE)),
+            "rows": [row.count(" | ") for row in re.findall(r"^\|.*", prose, re.MULTILINE)],
             "code": [fence for fence in fences if fence[0]],
             "commands": re.findall(r"`((?:make |jianwei |http)[^`]*)`", text),
-            "links": [link for link in LINK.findall(text) if not link.startswith("README")],
+            "links": sorted(link for link in LINK.findall(text) if not link.startswith(each_other)),
+            "words": sorted(word for word in re.findall(r"`([^`\n]+)`", prose) if word.isascii() and "<" not in word),
             "numbers": re.findall(r"│ (?:Messages in|Readings stored|Faults found) .*", text),
         }
 
     assert told(english) == told(chinese)
+
+
+def test_the_page_about_operations_names_every_part_that_can_be_red() -> None:
+    source = inspect.getsource(Runtime._parts) + inspect.getsource(Wellbeing.report)
+    parts = {name + ":NAME" * bool(of) for name, of in re.findall(r'f?"([a-z_]+)(:\{[a-z.]+\})?":', source)}
+    page = (ROOT / "docs" / "operations.md").read_text()
+    table = page[page.index("## What red means") : page.index("## Copies")]
+    first = "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE))
+    assert parts
+    assert set(re.findall(r"`([^`]+)`", first)) == parts
+
+
+def test_what_is_lost_is_shown_by_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    shown = re.findall(r"`([\w/]+\.py)::(\w+)`", page[page.index("## What is lost") :])
+    assert len(shown) > 20
+    missing = [name for path, name in shown if f"def {name}(" not in (ROOT / "tests" / path).read_text()]
+    assert missing == []
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
