@@ -1,8 +1,6 @@
 """What docs/operations.md says about copies: its own lines are run, beside a service at work, and what they leave is started."""
 
-import re
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,29 +9,13 @@ from pathlib import Path
 
 from ingest.journal import SqliteJournal
 from tests.ingest.mqtt_probe import until
+from tests.jianwei.copying import changes, lines_of_the_page, readings, run, told_ids
 from tests.jianwei.lived import OXYGEN, block, of, record
 from tests.jianwei.serving import NITROGEN_DIOXIDE, OZONE, Service, told
 
-PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 SLOWLY = "trap 'sleep 0.1' DEBUG\n"  # so that between two lines much happens
 CLEAN, OVER = 40.0, 450.0
 OLD_HOURS = range(1, 9)  # of two days long past, which the service seals
-ALWAYS = (0, 2**62)
-
-
-def lines_of_the_page(about: str) -> str:
-    """The shell block whose first line is a comment with these words."""
-    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    (found,) = (text for text in blocks if about in text.splitlines()[0])
-    return str(found)
-
-
-def run(script: str, **folders: Path) -> None:
-    said = subprocess.run(
-        ["bash", "-c", script], env={"PATH": "/usr/bin:/bin", **{k: str(v) for k, v in folders.items()}},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert said.returncode == 0, said.stderr
 
 
 @contextmanager
@@ -60,21 +42,6 @@ def past(folder: Path) -> None:
     """Two closed days in the journal."""
     for day in ("2026-03-01T{:02}:00:00+08:00", "2026-03-03T{:02}:00:00+08:00"):
         record(folder, (block(day.format(h + 9), of("A-1", h, 7.0, OXYGEN, day)) for h in OLD_HOURS))
-
-
-def readings(service: Service) -> dict[tuple[str, int], float]:
-    stored = service.runtime.store.read("A-1", None, None, *ALWAYS)
-    return {(reading.parameter, reading.measured_ns): reading.value for reading in stored}
-
-
-def told_ids(service: Service) -> list[str]:
-    return [str(notice["id"]) for notice in service.notices()]
-
-
-def changes(service: Service) -> list[str]:
-    """Ids of all transitions."""
-    ledger = service.runtime.ledger
-    return sorted(change.id for e in ledger.episodes(limit=10_000) for change in ledger.transitions(e.id))
 
 
 def some(service: Service) -> None:

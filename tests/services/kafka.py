@@ -46,12 +46,12 @@ class Kafka(Program):
         file.write_text(text)
         if not (data / "meta.properties").exists():
             self._format(file)
-        return _java(*MEMORY, "kafka.Kafka", str(file))
+        return java(*MEMORY, "kafka.Kafka", str(file))
 
     def make_topics(self) -> None:
         """As the site's script does, with Kafka's own tool; it takes a second or two each."""
         tool = self.folder / "kafka-topics.sh"
-        tool.write_text(f'#!/bin/sh\nexec {shlex.join(_java("org.apache.kafka.tools.TopicCommand"))} "$@"\n')
+        tool.write_text(f'#!/bin/sh\nexec {shlex.join(java("org.apache.kafka.tools.TopicCommand"))} "$@"\n')
         tool.chmod(0o755)
         environment = os.environ | {"KAFKA_TOPICS": str(tool)}
         command = [str(DEPLOY / "topics.sh"), self.address]
@@ -62,11 +62,11 @@ class Kafka(Program):
 
     def _format(self, file: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
-        command = _java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file))
+        command = java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file))
         with self.log.open("ab") as log:
             subprocess.run(command, stdout=log, stderr=log, timeout=FORMAT_TIMEOUT_S, check=True)
 
 
-def _java(*arguments: str) -> list[str]:
+def java(*arguments: str) -> list[str]:
     log = "-Dorg.slf4j.simpleLogger.showDateTime=true"
     return ["java", "-cp", f"{obtain.kafka()}/*", log, *arguments]
