@@ -116,3 +116,18 @@ def test_an_older_ledger_put_back_alone_finds_the_same_again(tmp_path: Path) -> 
         assert readings(service) == values
         until(lambda: len(service.notices()) > len(ids))
     assert set(told_ids(service)) == set(ids)
+
+
+def test_a_closed_day_that_was_damaged_is_mended_by_its_copy(tmp_path: Path) -> None:
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    past(tmp_path)
+    with Service(data) as service:
+        until(lambda: sum(day.sealed for day in service.runtime.journal.days()) == 2)
+        run(lines_of_the_page("a copy of DATA in TO"), DATA=data, TO=copy)
+    day = data / "journal" / "2026-03-03.sqlite"
+    content = bytearray(day.read_bytes())
+    content[len(content) // 2] ^= 1
+    day.write_bytes(content)
+    assert SqliteJournal(data / "journal").verify() != []
+    shutil.copy(copy / "journal" / day.name, day)
+    assert SqliteJournal(data / "journal").verify() == []
