@@ -4,6 +4,7 @@ import json
 import sqlite3
 import tarfile
 from contextlib import closing
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,8 @@ def test_an_episode_that_an_earlier_version_opened_ends_in_this_one_and_nobody_i
         changes = runtime.ledger.transitions(episode.id)
         assert runtime.journal.verify() == []
         assert runtime.quarantine.count_messages() == 3
+        stored = runtime.store.read("SW-02", OXYGEN, None, 0, 2**62)
+        assert [reading.value for reading in stored if not isnan(reading.value)] == [2.25, 2.0, 7.0, 7.0, 7.0]
     after = told(older)
     assert changes[0].id in before
     assert changes[-1].id in after[len(before) :]
