@@ -34,7 +34,7 @@ class Worker:
 
     `restore` makes an engine from a snapshot, or a new one from None; it raises SnapshotUnreadable. `formats`
     answers, afresh for each engine, which format a (source, topic) speaks. `clock` only bounds
-    for how long a full but working store may hold up judging (`patience_s`). A snapshot is taken of the lane whose rows
+    how far behind its messages a full but working store may hold judging (`patience_s`). A snapshot is taken of the lane whose rows
     go to the store, at most every `snapshot_every_s` of the journal's time, and at `finish`.
     """
 
@@ -74,7 +74,6 @@ class Worker:
         self._mark = 0  # of the newest snapshot that was recorded
         self._snapshot_ns: int | None = None  # journal time of it, or of the start
         self._readings = 0  # judged since
-        self._refused_ns: int | None = None  # since when the uploader has been full
         self._why = ""
         self.judged = 0
 
@@ -156,10 +155,9 @@ class Worker:
         if not found.is_recorded:
             self._record(found)
         if self._is_attached and found.entry > self._uploader.offered and not self._offer(found):
-            if self._may_wait():
+            if self._may_wait(found):
                 return False
             self._is_attached = False
-        self._refused_ns = None
         self._found = None
         return True
 
@@ -178,12 +176,10 @@ class Worker:
     def _offer(self, found: Found) -> bool:
         return self._uploader.offer(found.entry, found.rows, found.keys)
 
-    def _may_wait(self) -> bool:
-        """Whether a full uploader is only behind, and not for long."""
-        now_ns = self._clock()
-        if self._refused_ns is None:
-            self._refused_ns = now_ns
-        return self._uploader.well and 0 <= now_ns - self._refused_ns < self._patience_ns
+    def _may_wait(self, found: Found) -> bool:
+        """Whether a full uploader is only behind, and what was found is young: what is told of later messages waits, too."""
+        age_ns = self._clock() - found.newest_received_ns
+        return self._uploader.well and 0 <= age_ns < self._patience_ns
 
     # The other lane.
 

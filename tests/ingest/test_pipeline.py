@@ -13,7 +13,7 @@ from ingest.pipeline import JournalFallsShort
 from ingest.records import BatchJudged, CatchUp, PartFailed, Quarantined, TransitionsFound
 from ingest.stores.sqlite import SqliteStore
 from rules.readings import SECOND_NS, Kind, Transition
-from tests.ingest.stepped import MemoryStore, Stepped, message
+from tests.ingest.stepped import MINUTE_NS, START_NS, MemoryStore, Stepped, message
 
 GOOD, BAD = {"p0": 50.0}, {"p0": 95.0}
 
@@ -135,15 +135,29 @@ def test_new_entries_are_judged_while_old_rows_are_made_again(tmp_path: Path) ->
     assert (site.worker.judged, site.uploader.stored, len(store.rows)) == (30, 30, 30)
 
 
-def test_a_store_that_works_but_is_slow_is_waited_for_and_not_for_long(tmp_path: Path) -> None:
+def test_a_store_that_works_but_is_slow_is_waited_for_while_messages_are_young(tmp_path: Path) -> None:
     site = Stepped(tmp_path, most_rows=5, patience_s=2.0)
     hours(site, 20)
+    received_ns = START_NS + 9 * MINUTE_NS + SECOND_NS  # of the last message in the second portion
+    site.clock.now_ns = received_ns + SECOND_NS
     assert site.worker.step()
     assert not site.worker.step(), "the hand-over is full: judging waits"
     assert not site.worker.is_catching_up
-    site.clock.now_ns += 2 * SECOND_NS
+    site.clock.now_ns += SECOND_NS
     assert site.worker.step()
     assert site.worker.is_catching_up
+    site.settle()
+    assert rows_of(site) == 20
+
+
+def test_a_slow_store_never_holds_alerts_on_what_is_behind_already(tmp_path: Path) -> None:
+    """Else a store that takes a little all the time, and less than comes, would keep every alert waiting for longer."""
+    site = Stepped(tmp_path, most_rows=5, patience_s=2.0)
+    hours(site, 20)
+    site.clock.now_ns = START_NS + 60 * MINUTE_NS
+    for _ in range(4):
+        site.worker.step()
+    assert site.worker.judged == 20
     site.settle()
     assert rows_of(site) == 20
 
