@@ -13,7 +13,8 @@ from ingest.pipeline import JournalFallsShort
 from ingest.records import BatchJudged, CatchUp, PartFailed, Quarantined, TransitionsFound
 from ingest.stores.sqlite import SqliteStore
 from rules.readings import SECOND_NS, Kind, Transition
-from tests.ingest.stepped import MINUTE_NS, START_NS, MemoryStore, Stepped, message
+from tests.ingest.stepped import MemoryStore, Stepped, message
+from tests.rules.watching import MINUTE_NS, START_NS
 
 GOOD, BAD = {"p0": 50.0}, {"p0": 95.0}
 

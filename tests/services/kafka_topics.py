@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 
@@ -18,8 +18,16 @@ class Written(NamedTuple):
 
 
 def make_topic(server: str, name: str, partitions: int = 1, **config: str) -> None:
+    """Returns when the broker leads every partition, which on a busy machine is a while after it has said yes."""
+
     async def make(admin: Any) -> None:
         await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
+        consumer = AIOKafkaConsumer(bootstrap_servers=server)
+        await consumer.start()
+        try:
+            await consumer.end_offsets([TopicPartition(name, partition) for partition in range(partitions)])
+        finally:
+            await consumer.stop()
 
     _run(_as_admin(server, make))
 

@@ -99,8 +99,12 @@ class Program(ABC):
         self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """It stays there and does nothing: connections are open and nobody answers."""
+        """It stays there and does nothing: connections are open and nobody answers.
+
+        Returns when the last of its threads stands still, which on a busy machine is not at once.
+        """
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
