@@ -13,6 +13,9 @@ from threading import Lock
 from ingest.message import Problem
 
 WAIT_FOR_LOCK_S = 5.0
+MOST_PAYLOAD_BYTES = (
+    16 << 20
+)  # of a larger one the beginning: SQLite takes no blob of a gigabyte, and the journal has it
 TABLE = """CREATE TABLE IF NOT EXISTS problems(
     id INTEGER PRIMARY KEY, position INTEGER NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL, class TEXT NOT NULL,
     payload BLOB NOT NULL, source TEXT NOT NULL, topic TEXT NOT NULL, received_ns INTEGER NOT NULL,
@@ -77,7 +80,14 @@ class Quarantine:
     def keep(self, problems: Sequence[Problem]) -> None:
         """Durable when it returns; a problem that is known by (position, where) changes nothing."""
         rows = [
-            (p.position, _text(p.where), _text(p.reason), reason_class(p.reason), p.payload, _text(p.source))
+            (
+                p.position,
+                _text(p.where),
+                _text(p.reason),
+                reason_class(p.reason),
+                p.payload[:MOST_PAYLOAD_BYTES],
+                _text(p.source),
+            )
             + (_text(p.topic), p.received_ns)
             for p in problems
         ]

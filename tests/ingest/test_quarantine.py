@@ -42,6 +42,14 @@ def test_a_problem_comes_back_as_it_was(kept: Quarantine) -> None:
     assert kept.get(entry.id + 1) is None
 
 
+def test_of_an_enormous_payload_the_beginning_is_kept(kept: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be kept would hold up judging for ever."""
+    monkeypatch.setattr(quarantine, "MOST_PAYLOAD_BYTES", 5)
+    kept.keep([replace(PROBLEM, payload=b"0123456789")])
+    (entry,) = kept.entries()
+    assert entry.problem.payload == b"01234"
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(problems, max_size=8))
 def test_whatever_a_station_sends_can_be_kept(kept: Quarantine, found: list[Problem]) -> None:
