@@ -10,8 +10,8 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import get_ident
@@ -62,6 +62,14 @@ Topic = Annotated[str, AfterValidator(_topic)]
 Servers = Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], Field(min_length=1)]
 
 
+class TlsFileUnusable(OSError):
+    """A certificate or key of the settings."""
+
+
+class TlsFileUnusable(OSError):
+    """A certificate or key of the settings."""
+
+
 class Tls(BaseModel):
     """The brokers' certificates and names are always checked, against `ca` or the system's list."""
 
@@ -70,6 +78,23 @@ class Tls(BaseModel):
     ca: Path | None = None
     cert: Path | None = None  # our own, when the brokers ask for one
     key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Raises TlsFileUnusable, which names setting and file."""
+        for setting, path in (("ca", self.ca), ("cert", self.cert), ("key", self.key)):
+            try:
+                _ = path.read_bytes() if path is not None else b""  # the library would not say which
+            except OSError as error:
+                raise TlsFileUnusable(f"tls.{setting}: {path} cannot be read: {error.strerror}") from error
+        setting, path = "ca", self.ca
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.cert is not None:
+                setting, path = "cert", self.cert
+                context.load_cert_chain(self.cert, self.key)
+        except ssl.SSLError as error:
+            raise TlsFileUnusable(f"tls.{setting}: {path} cannot be used: {error}") from error
+        return context
 
 
 class KafkaConnection(BaseModel):
@@ -105,9 +130,7 @@ class KafkaConnection(BaseModel):
             "request_timeout_ms": round(self.timeout_s * 750),  # its own word says more than our deadline
         }
         if self.tls is not None:
-            said["ssl_context"] = ssl.create_default_context(cafile=self.tls.ca)
-            if self.tls.cert is not None:
-                said["ssl_context"].load_cert_chain(self.tls.cert, self.tls.key)
+            said["ssl_context"] = self.tls.context()
         if self.sasl_mechanism is not None:
             said["sasl_mechanism"] = self.sasl_mechanism
             said["sasl_plain_username"] = self.username
@@ -148,7 +171,7 @@ class Producer:
         except (errors.KafkaError, OSError, UnicodeDecodeError) as error:
             if not isinstance(error, _Overdue) or time.monotonic() - self._heard_s > MUTE_S:
                 self.close()
-            raise _failed(self._name, error, heard.text) from error
+            raise _failed(self._name, self._settings, error, heard.text) from error
         self._heard_s = time.monotonic()
 
     def close(self) -> None:
@@ -207,12 +230,25 @@ class _Overdue(TimeoutError):
 
 
 async def _publish(client: AIOKafkaProducer, records: Sequence[Record]) -> None:
-    acknowledged = [
-        await client.send(record.topic, record.value, record.key, headers=list(record.headers)) for record in records
-    ]
-    for error in await asyncio.gather(*acknowledged, return_exceptions=True):
-        if isinstance(error, BaseException):
-            raise error
+    acknowledged = []
+    for record in records:
+        with _on(record.topic):
+            acknowledged.append(await client.send(record.topic, record.value, record.key, headers=list(record.headers)))
+    answers = await asyncio.gather(*acknowledged, return_exceptions=True)
+    for record, answer in zip(records, answers, strict=True):
+        if isinstance(answer, BaseException):
+            with _on(record.topic):
+                raise answer
+
+
+@contextmanager
+def _on(topic: str) -> Iterator[None]:
+    """An error bears the topic as a note: the library's own words seldom name it."""
+    try:
+        yield
+    except errors.KafkaError as error:
+        error.add_note(topic)
+        raise
 
 
 class _LastWords(logging.Handler):
@@ -235,13 +271,41 @@ class _LastWords(logging.Handler):
         logging.getLogger("aiokafka").removeHandler(self)
 
 
-def _failed(name: str, error: Exception, last_words: str) -> DeliveryFailed:
-    told = str(error) or repr(error)
+def _failed(name: str, settings: KafkaConnection, error: Exception, last_words: str) -> DeliveryFailed:
     reason = reason_of(error)
-    if reason in {"unreachable", "timeout"} and last_words:
-        told = f"{told} ({last_words})"
-        reason = "auth" if "uthentication" in last_words else reason
+    if reason in {"unreachable", "timeout"} and "uthentication" in last_words:
+        reason = "auth"
+    told = why(error, settings, last_words if reason != "server" else "")
     return DeliveryFailed(name, reason, told, retry_after_s=None if isinstance(error, TOO_LARGE) else 0.0)
+
+
+def why(error: Exception, settings: KafkaConnection, last_words: str) -> str:
+    """Which brokers, who and which topic, and what to do. Holds no secret: the library does not print any."""
+    servers = ", ".join(settings.servers)
+    who = f"user {settings.username!r}" if settings.username is not None else "we, without a username,"
+    topic = "the topic " + next(iter(getattr(error, "__notes__", ())), "of the settings")
+    told = " ".join(str(error).split()) or repr(error)
+    more = f"{told}; {last_words}" if last_words else told
+    match error:
+        case errors.UnknownTopicOrPartitionError():
+            return f"{topic} is not there: make it, or mend its name in the settings ({servers}: {told})"
+        case errors.TopicAuthorizationFailedError():
+            return f"{who} may not write {topic}: let them by an ACL for Write and Describe ({servers}: {told})"
+        case errors.ClusterAuthorizationFailedError():
+            return f"{who} may not write: let them by an ACL for IdempotentWrite on the cluster ({servers}: {told})"
+        case _ if isinstance(error, TOO_LARGE):
+            return f"a record is too large for {topic}: raise its max.message.bytes ({servers}: {told})"
+        case errors.NotEnoughReplicasError() | errors.NotEnoughReplicasAfterAppendError():
+            return f"{topic} has fewer replicas in sync than it must have: look for nodes that are away ({servers}: {told})"
+        case FileNotFoundError() | PermissionError() | UnicodeDecodeError() | TlsFileUnusable():
+            return f"a file of the settings cannot be used: {told}"
+        case _ if "uthentication" in more or "SASL" in more or "Sasl" in more:
+            return f"{servers} refused {who}: look at username, password and sasl_mechanism ({more})"
+        case _ if isinstance(error, TOO_LATE):
+            return f"{servers} did not acknowledge within {settings.timeout_s:g} s: look at the brokers ({more})"
+        case _ if isinstance(error, UNREACHABLE):
+            return f"cannot connect to {servers}: do the brokers run, and are `servers` and `tls` right? ({more})"
+    return f"{servers} answered for {topic}: {more}"
 
 
 def reason_of(error: Exception) -> Reason:

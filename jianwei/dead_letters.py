@@ -21,10 +21,9 @@ class KafkaLetterBox:
         try:
             self._producer.send(name, records)
         except DeliveryFailed as failed:
-            why = f"{self._topic}: {failed.reason}: {failed.error}"
             if failed.retry_after_s is None:
-                raise LetterRefused(why) from failed
-            raise LetterBoxUnavailable(why) from failed
+                raise LetterRefused(failed.error) from failed
+            raise LetterBoxUnavailable(failed.error) from failed
 
     def close(self) -> None:
         self._producer.close()

@@ -40,7 +40,8 @@ class FileChannel:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise DeliveryFailed(self._name, "unreachable", str(error)) from error
+            told = f"{path} cannot be written: {error.strerror or error} (make room, or let the service write there)"
+            raise DeliveryFailed(self._name, "unreachable", told) from error
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -4,6 +4,8 @@ paho keeps unacknowledged messages in memory without limit and sends them again 
 is under way at a time, and a failed connection is thrown away with it: the outbox is the queue, not paho.
 """
 
+import socket
+import ssl
 import time
 from pathlib import Path
 from threading import Event
@@ -21,6 +23,11 @@ from alerts.events import AlertEvent
 # What a level of a topic cannot hold; NATS as a broker refuses spaces as well.
 TOPIC_UNSAFE = {ord(letter): f"%{ord(letter):02X}" for letter in "+#/% \0"}
 REFUSED_FOR_AUTH = frozenset({"Bad user name or password", "Not authorized", "Banned"})
+# What to do when a broker refuses us; for all else its log is the place to look.
+ADVICE = {
+    "Bad user name or password": "check username and password of this channel",
+    "Not authorized": "check username and password of this channel, and the rights of this user at the broker",
+}
 
 
 class MqttChannelSettings(BaseModel):
@@ -78,6 +85,8 @@ class Connection:
 
     def __init__(self, name: str, settings: MqttChannelSettings) -> None:
         self._name = name
+        self._broker = f"{settings.host}:{settings.port}"
+        self._who = f"user {settings.username!r}" if settings.username is not None else "a client without a username"
         self._timeout_s = settings.timeout_s
         self._answered = Event()
         self._refusal = ""
@@ -88,7 +97,7 @@ class Connection:
         if settings.username is not None:
             client.username_pw_set(settings.username, self._password(settings))
         if settings.tls:
-            client.tls_set(ca_certs=str(settings.ca_file) if settings.ca_file else None)
+            self._trust(settings.ca_file)
         self._open(settings)
 
     def publish(self, topic: str, payload: bytes) -> None:
@@ -100,12 +109,16 @@ class Connection:
             while not info.is_published() and self._client.is_connected() and time.monotonic() < deadline_s:
                 info.wait_for_publish(0.1)
         except ValueError as error:  # too long for a packet, or no topic
-            raise self._failed("client", str(error), retry_after_s=None) from error
+            raise self._failed("client", f"cannot be published on {topic}: {error}", retry_after_s=None) from error
         except (RuntimeError, OSError) as error:  # not connected any more
-            raise self._failed("unreachable", str(error)) from error
-        if not info.is_published():
-            lost = not self._client.is_connected()
-            raise self._failed("unreachable" if lost else "timeout", "no acknowledgement from the broker")
+            raise self._failed("unreachable", f"the connection to {self._broker} is lost: {error}") from error
+        if info.is_published():
+            return
+        if self._client.is_connected():
+            told = f"{self._broker} did not acknowledge an event on {topic} within {self._timeout_s:g} s"
+            raise self._failed("timeout", f"{told} (look at the broker's load and log)")
+        told = f"the connection to {self._broker} ended before an event on {topic} was acknowledged"
+        raise self._failed("unreachable", f"{told} (look at the broker's log, and whether {self._who} may write there)")
 
     def close(self) -> None:
         self._client.disconnect()
@@ -115,17 +128,36 @@ class Connection:
         try:
             self._client.connect(settings.host, settings.port, keepalive=30)
         except TimeoutError as error:
-            raise self._failed("timeout", str(error)) from error
+            raise self._failed("timeout", self._not_connected(error)) from error
         except OSError as error:  # refused, unknown name, TLS
-            raise self._failed("unreachable", str(error)) from error
+            raise self._failed("unreachable", self._not_connected(error)) from error
         self._client.loop_start()
         answered = self._answered.wait(self._timeout_s)
         if answered and not self._refusal:
             return
         self.close()
         if not answered:
-            raise self._failed("timeout", "the broker does not answer CONNECT")
-        raise self._failed("auth" if self._refusal in REFUSED_FOR_AUTH else "server", self._refusal)
+            told = f"{self._broker} took the connection and does not answer (is it a broker, and `tls` as it wants it?)"
+            raise self._failed("timeout", told)
+        told = f"{self._broker} refuses {self._who}: {self._refusal}"
+        advice = ADVICE.get(self._refusal, "look at the broker's log")
+        raise self._failed("auth" if self._refusal in REFUSED_FOR_AUTH else "server", f"{told} ({advice})")
+
+    def _not_connected(self, error: OSError) -> str:
+        match error:
+            case ssl.SSLError():
+                advice = "look at `tls` and `ca_file` of this channel, and at the broker's certificate and its name"
+            case socket.gaierror():
+                advice = "check `host` of this channel"
+            case _:
+                advice = "does the broker run, and are `host` and `port` of this channel right?"
+        return f"cannot connect to {self._broker}: {error} ({advice})"
+
+    def _trust(self, ca_file: Path | None) -> None:
+        try:
+            self._client.tls_set(ca_certs=str(ca_file) if ca_file else None)
+        except OSError as error:
+            raise self._failed("auth", f"`ca_file` {ca_file} cannot be used: {error}") from error
 
     def _on_connect(self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
         self._refusal = str(code) if code.is_failure else ""

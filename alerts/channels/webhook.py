@@ -31,6 +31,13 @@ LEAST_SECRET = 8  # characters
 SIGNATURE = "X-Jianwei-Signature"
 REFUSED_FOR_GOOD = frozenset({400, 411, 413, 414, 415, 422})  # the event itself; other 4xx are a matter of set-up
 
+ADVICE = {
+    401: "does the receiver check with the secret of this channel, and does its clock go right?",
+    403: "does the receiver check with the secret of this channel, and may we post there?",
+    404: "check the path of `url` of this channel",
+    407: "check `proxy` of this channel",
+}
+
 
 class WebhookSettings(BaseModel):
     """Redirects are not followed and proxies of the environment not used: the receiver is the one named here."""
@@ -59,6 +66,8 @@ class WebhookChannel:
     def __init__(self, name: str, settings: WebhookSettings, clock: Clock) -> None:
         self._name = name
         self._url = str(settings.url)
+        # Without its path, which is a secret with some receivers.
+        self._receiver = f"{settings.url.scheme}://{settings.url.host}:{settings.url.port}"
         self._settings = settings
         self._clock = clock
         self._turning = Turning()
@@ -75,12 +84,16 @@ class WebhookChannel:
         try:
             status, retry_after = self._turning.run(self._post(body, headers))
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise DeliveryFailed(self._name, "timeout", repr(error)) from error
+            told = f"{self._receiver} did not answer within {self._settings.timeout_s:g} s: {error!r}"
+            raise DeliveryFailed(self._name, "timeout", told) from error
         except httpx.HTTPError as error:
-            raise DeliveryFailed(self._name, "unreachable", repr(error)) from error
+            told = f"cannot reach {self._receiver}: {error!r} (does it run, and is `url` of this channel right?)"
+            raise DeliveryFailed(self._name, "unreachable", told) from error
         if not 200 <= status < 300:
             wait_s = None if status in REFUSED_FOR_GOOD else seconds_of(retry_after, self._clock())
-            raise DeliveryFailed(self._name, reason_of(status), f"HTTP {status}", retry_after_s=wait_s)
+            advice = f" ({ADVICE[status]})" if status in ADVICE else ""
+            told = f"{self._receiver} answers HTTP {status}{advice}"
+            raise DeliveryFailed(self._name, reason_of(status), told, retry_after_s=wait_s)
 
     def close(self) -> None:
         self._turning.end(self._client.aclose)

@@ -44,3 +44,4 @@ def test_a_folder_that_is_none_is_told_and_may_be_tried_again(tmp_path: Path) ->
     with pytest.raises(DeliveryFailed) as caught:
         FileChannel("file", FileChannelSettings(folder=tmp_path / "taken"), lambda: NOON_NS).send(EVENT)
     assert (caught.value.reason, caught.value.retry_after_s) == ("unreachable", 0.0)
+    assert f"{tmp_path / 'taken'}/alerts-2026-03-01.jsonl cannot be written: File exists" in caught.value.error

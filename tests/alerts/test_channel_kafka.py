@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from alerts.channel import DeliveryFailed
 from alerts.channels.kafka import KafkaChannel, KafkaChannelSettings, records_of
 from alerts.events import AlertEvent, compose
-from alerts.kafka import Record, reason_of
+from alerts.kafka import Record, reason_of, why
 from alerts.notices import CodesAsNames
 from rules.readings import Level, Transition
 from tests.alerts.found import HOUR_NS, NOON_NS, OPENED, change, changes
@@ -119,7 +119,9 @@ def test_nobody_there_is_unreachable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    assert failure(channel_to(port)).reason == "unreachable"
+    failed = failure(channel_to(port))
+    assert failed.reason == "unreachable"
+    assert f"cannot connect to 127.0.0.1:{port}: do the brokers run, and are `servers`" in failed.error
 
 
 def test_who_never_answers_is_given_up_in_time(mute: socket.socket) -> None:
@@ -162,6 +164,28 @@ def test_files_that_cannot_be_read_are_a_matter_of_who_we_are() -> None:
 )
 def test_a_failure_has_its_class(error: Exception, reason: str) -> None:
     assert reason_of(error) == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "last_words", "told"),
+    [
+        (errors.UnknownTopicOrPartitionError(), "", "the topic changes is not there: make it, or mend its name"),
+        (errors.TopicAuthorizationFailedError(), "", "user 'u' may not write the topic changes: let them by an ACL"),
+        (errors.ClusterAuthorizationFailedError(), "", "an ACL for IdempotentWrite on the cluster (kafka.example:1"),
+        (errors.MessageSizeTooLargeError(), "", "too large for the topic changes: raise its max.message.bytes"),
+        (errors.NotEnoughReplicasError(), "", "the topic changes has fewer replicas in sync than it must have"),
+        (errors.RequestTimedOutError(), "", "kafka.example:1 did not acknowledge within 10 s"),
+        (errors.KafkaConnectionError(), "", "cannot connect to kafka.example:1"),
+        (errors.KafkaConnectionError(), "Authentication failed", "kafka.example:1 refused user 'u': look at username"),
+        (errors.OutOfOrderSequenceNumber(), "", "kafka.example:1 answered for the topic changes: "),
+    ],
+)
+def test_a_failure_tells_where_who_which_topic_and_what_to_do(error: Exception, last_words: str, told: str) -> None:
+    said = {"servers": ["kafka.example:1"], "sasl_mechanism": "PLAIN", "username": "u", "password": "correct horse"}
+    error.add_note("changes")
+    found = why(error, KafkaChannelSettings.model_validate(said), last_words)
+    assert told in found
+    assert "correct horse" not in found
 
 
 @pytest.mark.parametrize(

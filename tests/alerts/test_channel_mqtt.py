@@ -107,7 +107,10 @@ def test_nobody_there_is_unreachable() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    assert failure(channel_to(port)).reason == "unreachable"
+    failed = failure(channel_to(port))
+    assert failed.reason == "unreachable"
+    assert f"cannot connect to 127.0.0.1:{port}: " in failed.error
+    assert "`host` and `port` of this channel" in failed.error
 
 
 def packet(connection: socket.socket) -> tuple[int, bytes]:
@@ -165,12 +168,33 @@ def accept(connection: socket.socket, kind: int, _body: bytes) -> None:
         connection.sendall(b"\x20\x02\x00\x00")
 
 
-@pytest.mark.parametrize(("code", "reason"), [(4, "auth"), (5, "auth"), (3, "server")])
-def test_a_refusal_has_its_class(odd_broker: Callable[[Answer], int], code: int, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "reason", "told"),
+    [
+        (4, "auth", "Bad user name or password (check username and password of this channel)"),
+        (5, "auth", "Not authorized (check username and password of this channel, and the rights of this user"),
+        (3, "server", "Server unavailable (look at the broker's log)"),
+    ],
+)
+def test_a_refusal_has_its_class_and_tells_where_who_and_what_to_do(
+    odd_broker: Callable[[Answer], int], code: int, reason: str, told: str
+) -> None:
     def refuse(connection: socket.socket, _kind: int, _body: bytes) -> None:
         connection.sendall(bytes([0x20, 2, 0, code]))
 
-    assert failure(channel_to(odd_broker(refuse))).reason == reason
+    port = odd_broker(refuse)
+    said = {"host": "127.0.0.1", "port": port, "username": "duty", "password": "correct horse"}
+    failed = failure(MqttChannel("mqtt", MqttChannelSettings.model_validate(said)))
+    assert failed.reason == reason
+    assert f"127.0.0.1:{port} refuses user 'duty': {told}" in failed.error
+    assert "correct horse" not in str(failed)
+
+
+def test_a_certificate_that_is_not_there_is_named() -> None:
+    said = {"host": "127.0.0.1", "port": 9, "tls": True, "ca_file": "/nowhere/ca.pem"}
+    failed = failure(MqttChannel("mqtt", MqttChannelSettings.model_validate(said)))
+    assert failed.reason == "auth"
+    assert "`ca_file` /nowhere/ca.pem cannot be used: " in failed.error
 
 
 def test_a_broker_that_never_answers_is_a_timeout(odd_broker: Callable[[Answer], int]) -> None:
@@ -181,7 +205,10 @@ def test_a_broker_that_never_answers_is_a_timeout(odd_broker: Callable[[Answer],
 
 def test_sent_means_acknowledged(odd_broker: Callable[[Answer], int]) -> None:
     """A broker that takes the event and says nothing does not have it."""
-    assert failure(channel_to(odd_broker(accept), timeout_s=0.3)).reason == "timeout"
+    port = odd_broker(accept)
+    failed = failure(channel_to(port, timeout_s=0.3))
+    assert failed.reason == "timeout"
+    assert f"127.0.0.1:{port} did not acknowledge an event on jianwei/alerts/v1/S-01 within 0.3 s" in failed.error
 
 
 def test_a_connection_lost_before_the_acknowledgement_is_told_at_once(odd_broker: Callable[[Answer], int]) -> None:

@@ -122,6 +122,7 @@ def test_every_answer_has_its_class(receiver: Receiver, status: int, reason: str
     receiver.status = status
     failure = refused(receiver.channel())
     assert (failure.reason, failure.retry_after_s is None) == (reason, never)
+    assert f"http://127.0.0.1:{receiver.port} answers HTTP {status}" in failure.error
 
 
 def test_the_receiver_says_when_to_come_again(receiver: Receiver) -> None:

@@ -136,7 +136,7 @@ def test_a_topic_that_is_not_there_is_told_and_once_made_it_is_used(kafka: Kafka
     with closing(KafkaChannel("events", settings)) as channel:
         with pytest.raises(DeliveryFailed) as caught:
             channel.send(event_of(story(1, "A")[0]))
-        assert "UnknownTopicOrPartition" in caught.value.error
+        assert f"the topic {settings.state_topic} is not there: make it" in caught.value.error
         make_topic(kafka.address, settings.state_topic)
         channel.send(event_of(story(1, "A")[0]))
     assert len(records_in(kafka.address, settings.state_topic)) == 1
@@ -149,6 +149,7 @@ def test_what_is_too_large_is_refused_for_good_and_the_next_goes_on(kafka: Kafka
         with pytest.raises(DeliveryFailed) as caught:
             producer.send("1", [Record(topic, b"k", b"x" * 100_000)])
         assert (caught.value.reason, caught.value.retry_after_s) == ("client", None)
+        assert f"too large for the topic {topic}" in caught.value.error
         for number in range(5):
             producer.send(f"{number}", [Record(topic, b"k", b"x" * 90_000)])
     assert len(records_in(kafka.address, topic)) == 5
