@@ -5,6 +5,7 @@ this: quarantine keeps the messages, whether anybody takes the letters or not.
 """
 
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,16 +22,20 @@ PAGE = 500  # problems looked at in one step
 PORTION_BYTES = 1 << 20  # published together, and one letter more
 MOST_TOLD = 10  # problems of a message
 MOST_TEXT = 1_000  # characters of a header
+MOST_ATTEMPTS = 999_999_999  # counted
 IDLE_S = 1.0
 LAST_RETRY_S = 60.0
 REFUSED = CLASSES["refused by the store"]  # a row, not a message: its message was read, and lies in the journal
+
+PREFIX = "__connect.errors."
+INSTANT = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 Headers = list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Key, value and the first headers are the message's own."""
+    """Key, value and the first headers are the message's own; ours stand in the place of those with their names."""
 
     key: bytes | None
     value: bytes
@@ -158,8 +163,8 @@ class DeadLetters:
         block, index = found
         own = block.headers[index] if block.headers else []
         key = block.keys[index] if block.keys else None
-        said = [*own, *_place(block, index), *headers_of(problems, own, self._connector)]
-        return DeadLetter(key, block.payloads[index], said)
+        ours = [*_place(block, index), *headers_of(problems, own, self._connector)]
+        return DeadLetter(key, block.payloads[index], [*_of_others(own, ours), *ours])
 
     def _original(self, position: int) -> tuple[Block, int] | None:
         number, index = position >> INDEX_BITS, position & ((1 << INDEX_BITS) - 1)
@@ -181,21 +186,29 @@ def headers_of(problems: Sequence[Kept], own: Headers, connector: str) -> Iterat
     if len(problems) > MOST_TOLD:
         told.append(f"and {len(problems) - MOST_TOLD} more")
     classes = list(dict.fromkeys(kept.reason_class for kept in problems))
-    attempts = before.get("x-attempts", b"0")
+    attempts = before.get("x-attempts", b"")
+    count = int(attempts) if attempts.isdigit() and len(attempts) < 10 else 0
+    seen = before.get("x-first-seen", b"")
     said = {
         "__connect.errors.topic": first.topic,
         "__connect.errors.connector.name": connector,
         "__connect.errors.stage": "VALUE_CONVERTER",
         "__connect.errors.exception.class.name": classes[0],
         "__connect.errors.exception.message": "; ".join(told)[:MOST_TEXT],
-        "x-attempts": f"{int(attempts) + 1 if attempts.isdigit() and len(attempts) < 10 else 1}",
-        "x-first-seen": before.get("x-first-seen", _instant(first.received_ns).encode()).decode(errors="replace"),
+        "x-attempts": f"{min(count + 1, MOST_ATTEMPTS)}",
+        "x-first-seen": seen.decode() if INSTANT.fullmatch(seen) else _instant(first.received_ns),
         "x-reason": ",".join(classes),
         "x-source": first.source,
         "x-journal-position": f"{first.position}",
     }
     for name, text in said.items():
         yield name, text.encode(errors="replace")
+
+
+def _of_others(own: Headers, ours: Headers) -> Headers:
+    """Without those of an earlier dead letter: it would gather a family of them at each attempt."""
+    names = {name for name, _ in ours}
+    return [(name, text) for name, text in own if name not in names and not name.startswith(PREFIX)]
 
 
 def _place(block: Block, index: int) -> Headers:

@@ -150,15 +150,32 @@ def test_a_message_that_the_journal_dropped_is_told_from_quarantine(site: Site) 
 
 def test_a_message_that_was_a_dead_letter_before_counts_on(site: Site) -> None:
     before = [("x-attempts", b"4"), ("x-first-seen", b"2020-01-01T00:00:00Z")]
-    wild = [("x-attempts", b"\xff"), ("x-first-seen", b"\xff")]
-    entry = site.came([b"1", b"2"], keys=[None, None], headers=[before, wild])
-    site.is_bad(position_of(entry, 0), b"1")
-    site.is_bad(position_of(entry, 1), b"2")
+    wild = [("x-attempts", b"\xff"), ("x-first-seen", b"\xff" * 10_000)]
+    often = [("x-attempts", b"999999999")]
+    entry = site.came([b"1", b"2", b"3"], keys=[None] * 3, headers=[before, wild, often])
+    for index in range(3):
+        site.is_bad(position_of(entry, index), b"")
     publish_all(site.letters())
-    assert site.box.got[0].headers[:2] == before, "its own headers stay"
-    last = dict(site.box.got[0].headers)
-    assert (last["x-attempts"], last["x-first-seen"]) == (b"5", b"2020-01-01T00:00:00Z")
-    assert dict(site.box.got[1].headers)["x-attempts"] == b"1"
+    told = [(said["x-attempts"], said["x-first-seen"]) for said in (dict(letter.headers) for letter in site.box.got)]
+    first_seen = b"2026-03-01T12:00:00Z"
+    assert told == [(b"5", b"2020-01-01T00:00:00Z"), (b"1", first_seen), (b"999999999", first_seen)]
+
+
+def test_a_dead_letter_that_comes_again_has_our_headers_once_and_its_own_as_they_were(site: Site) -> None:
+    own = [("trace", b"\x00"), ("trace", b"2"), ("x-attempt", b"7")]
+    headers = own
+    for attempt in range(1, 4):
+        entry = site.came([b"x"], headers=[headers], **({"partition": 3, "offsets": [41]} if attempt == 1 else {}))
+        site.is_bad(position_of(entry, 0), b"x")
+        publish_all(site.letters())
+        headers = site.box.got[-1].headers
+        names = [name for name, _ in headers if name != "trace"]
+        assert headers[:3] == own
+        assert len(set(names)) == len(names)
+        assert dict(headers)["x-attempts"] == b"%d" % attempt
+        assert ("__connect.errors.offset" in names) == (attempt == 1), (
+            "where an earlier one lay is no place of this one"
+        )
 
 
 def test_what_is_told_of_a_message_is_bounded(site: Site) -> None:
