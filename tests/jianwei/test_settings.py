@@ -202,7 +202,7 @@ def test_every_problem_is_told_at_once_with_its_path_and_what_to_do(tmp_path: Pa
     assert told["sources[1].type"] == "there is no type 'pigeon': say one of 'mqtt', 'kafka'"
     assert told["channels.m.host"] == "is not given, and has to be"
     assert told["routes[0].min_level"] == "say one of none, blue, yellow, orange, red"
-    assert told["formats[0].format"] == "say one of 'json_v1'"
+    assert told["formats[0].format"] == "say one of 'json_v1' or 'hj212'"
 
 
 def test_a_problem_is_a_line_that_begins_with_its_file(tmp_path: Path) -> None:
@@ -342,6 +342,13 @@ def test_a_store_is_named_by_its_type_and_its_token_comes_from_a_file(
         ('token_file = "t"\nsync = true', "store.sync: there is no such setting"),
         ('token_file = "t"\nurl = "city:8086"', "store.url: say an address such as https://"),
         ('token_file = "t"\nurl = "http://me:secret@city"', "store.url: say an address such as https://"),
+        ('token_file = "t"\nurl = "http://:secret@city:1"', "store.url: say an address such as https://"),
+        ('token_file = "t"\nurl = "http://me:se/secret@city"', "store.url: say an address such as https://"),
+        ('token_file = "t"\nurl = "http://me:secret"', "store.url: say an address such as https://"),
+        ('token_file = "t"\nurl = "http://city:0"', "store.url: say an address such as https://"),
+        ('token_file = "t"\nurl = "http://city#secret"', "store.url: say an address such as https://"),
+        (f'token_file = "t"\nurl = "http://{"h" * 64}.example"', "store.url: say an address such as https://"),
+        ('token_file = "t"\nurl = "http://city/é"', "store.url: say an address such as https://"),
         ('token_file = "t"\nraw = "a/b"', "store.raw: does not fit"),
     ],
 )

@@ -12,12 +12,21 @@ from rules.readings import Kind
 
 
 def _web_address(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+    """Health and log show it, so it holds no secret; and the client can call every host that it may name."""
+    if not _is_web_address(text):
         raise ValueError("say an address such as https://influxdb.example:8086; the token goes into token_file")
-    if parts.port == 0:  # asking raises for what is no port
-        raise ValueError("0 is no port")
     return text.rstrip("/")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        host.encode("idna")  # as the client does: a label has at most 63 letters
+    except ValueError:  # its words quote what may be a secret
+        return False
+    is_plain = parts.path.isascii() and not parts.query and not parts.fragment and "@" not in text
+    return parts.scheme in {"http", "https"} and bool(host) and port != 0 and is_plain
 
 
 FilePath = Annotated[Path, Field(strict=False)]  # a settings file knows texts only
