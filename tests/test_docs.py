@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from alerts.channels.webhook import signature
+from alerts.channels.file import FileChannelSettings
+from alerts.channels.kafka import KafkaChannelSettings
+from alerts.channels.mqtt import MqttChannelSettings
+from alerts.channels.terminal import TerminalChannelSettings
+from alerts.channels.webhook import WebhookSettings, signature
 from ingest.batching import BatchBuilder
 from ingest.formats.json_v1 import JsonV1
 from ingest.sources.kafka import KafkaSourceSettings
@@ -134,7 +138,7 @@ def test_settings_on_a_page_are_taken(page: str, tmp_path: Path) -> None:
         if language == "toml":
             (tmp_path / "jianwei.toml").write_text(code)
             said = read_settings(tmp_path / "jianwei.toml")
-            assert said.channels or said.sources
+            assert said.channels or said.sources or said.dead_letters.enabled
 
 
 def test_the_register_on_its_page_is_a_register() -> None:
@@ -152,6 +156,46 @@ def test_the_page_about_a_source_names_every_setting_of_it(page: str, settings: 
     text = (ROOT / "docs" / page).read_text()
     missing = {name for name in settings.model_fields if f"`{name}`" not in text}
     assert missing <= {"name"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [FileChannelSettings, KafkaChannelSettings, MqttChannelSettings, TerminalChannelSettings, WebhookSettings],
+)
+def test_the_page_about_alerts_names_every_setting_of_a_channel_with_its_default(settings: type[BaseModel]) -> None:
+    """Credentials stand in one row, or in words; a default is told as a person would write it."""
+    channel = settings.model_fields["type"].default
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    told: dict[str, str] = {}
+    if channel == "kafka":
+        rows = [("kafka", *row) for row in re.findall(r"^\| (`[^|]+) \| ([^|]+) \| [^|]+ \|$", text, re.MULTILINE)]
+    else:
+        rows = re.findall(r"^\| ?(?:`(\w+)` )?\| (`[^|]+) \| ?([^|]*?) ?\| [^|]+ \|$", text, re.MULTILINE)
+    now = ""
+    for name, setting, default in rows:
+        now = name or now
+        if now == channel:
+            told |= {one: default.strip("` ") for one in re.findall(r"`(\w+)`", setting)}
+    expected = {
+        name: "" if field.is_required() else _as_told(field.default)
+        for name, field in settings.model_fields.items()
+        if name != "type"
+    }
+    in_words = {"username", "password", "password_file"} if channel == "kafka" else set()
+    assert told == {name: default for name, default in expected.items() if name not in in_words}
+
+
+def _as_told(default: object) -> str:
+    match default:
+        case None:
+            return "none"
+        case bool():
+            return str(default).lower()
+        case float():
+            return f"{default:g}"
+        case (str(only),):
+            return only
+    return str(default)
 
 
 def test_pages_that_the_sample_names_exist() -> None:
