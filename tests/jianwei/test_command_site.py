@@ -95,12 +95,12 @@ def test_a_channel_that_no_route_names_is_remarked(ask: Ask, begun: Path) -> Non
 
 
 def test_a_topic_of_kafka_that_no_format_reads_is_remarked(ask: Ask, begun: Path) -> None:
-    source = '[[sources]]\ntype = "kafka"\ntopics = ["env.readings.v1"]\n'
+    source = '[[sources]]\ntype = "kafka"\ntopics = ["jianwei.readings.v1"]\n'
     begun.write_text(begun.read_text() + source)
     said = ask("check", "-c", begun)
     assert said.code == 0
-    assert "sources.kafka: no [[formats]] matches its topic env.readings.v1" in said.err
-    begun.write_text(begun.read_text() + '[[formats]]\ntopic = "env.readings.v1"\n')
+    assert "sources.kafka: no [[formats]] matches its topic jianwei.readings.v1" in said.err
+    begun.write_text(begun.read_text() + '[[formats]]\ntopic = "jianwei.readings.v1"\n')
     assert "matches its topic" not in ask("check", "-c", begun).err
 
 
