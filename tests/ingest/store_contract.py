@@ -147,6 +147,26 @@ def a_late_row_with_another_flag_is_taken(opened: Opened) -> None:
     store.write(judged(Row(flag=0)), KEYS)
     store.write(judged(Row(flag=5, verdict=4, late=True)), KEYS)
     assert [(reading.flag, reading.verdict) for reading in everything(store)] == [(5, 4)]
+    store.write(judged(Row(flag=0, verdict=1, late=True)), KEYS)
+    assert [(reading.flag, reading.verdict) for reading in everything(store)] == [(0, 1)]
+
+
+def a_late_row_with_the_known_flag_keeps_the_first_verdict(opened: Opened) -> None:
+    store = opened()
+    for at, flag in enumerate([5, 8]):
+        store.write(judged(Row(flag=flag, verdict=4, measured_ns=NOON_NS + at)), KEYS)
+        store.write(judged(Row(flag=flag, verdict=1, late=True, measured_ns=NOON_NS + at)), KEYS)
+    assert [(reading.flag, reading.verdict) for reading in everything(store)] == [(5, 4), (8, 4)]
+
+
+def a_value_that_was_corrected_to_missing_is_known_as_missing(opened: Opened) -> None:
+    for at, late in enumerate([nan, 7.0]):
+        store = opened()
+        for value, verdict in ((7.0, 1), (nan, 9)):
+            store.write(judged(Row(value=value, verdict=verdict, measured_ns=NOON_NS + at)), KEYS)
+        store.write(judged(Row(value=late, verdict=3, late=True, measured_ns=NOON_NS + at)), KEYS)
+        reading = everything(store)[-1]
+        assert (bits(reading.value), reading.verdict) == ((b"missing", 9) if isnan(late) else (bits(7.0), 3))
 
 
 def a_correction_takes_back_whatever_was_said(opened: Opened) -> None:
@@ -222,6 +242,8 @@ CONTRACT: Sequence[Callable[[Opened], None]] = [
     a_late_row_with_another_value_is_taken,
     a_late_row_with_the_known_value_keeps_the_first_verdict,
     a_late_row_with_another_flag_is_taken,
+    a_late_row_with_the_known_flag_keeps_the_first_verdict,
+    a_value_that_was_corrected_to_missing_is_known_as_missing,
     a_correction_takes_back_whatever_was_said,
     writing_twice_changes_nothing,
     a_new_object_finds_what_an_old_one_wrote_and_reads_beside_it,
