@@ -159,10 +159,14 @@ def test_however_many_lines_are_bad_no_good_one_is_lost() -> None:
     assert len(requests) < 2 * 100
 
 
+OUTSIDE = "dropped 64 points outside retention policy of duration 24h0m0s - oldest point m,station=dropped=3 at ..."
+
+
 @pytest.mark.parametrize(
     ("words", "requests"),
     [
         ("partial write: points beyond retention policy dropped=64", 1),
+        (f"failure writing: partial write: {OUTSIDE} dropped=64 for database: 1f for retention policy: autogen", 1),
         ("partial write: field type conflict dropped=64", 1),
         ("partial write: points beyond retention policy dropped=63", 127),
     ],
@@ -174,15 +178,20 @@ def test_where_all_of_a_body_was_dropped_nobody_looks_further(words: str, reques
     assert len(asked) == requests
 
 
-def test_one_bad_reading_does_not_take_the_others_of_its_message_with_it() -> None:
-    """InfluxDB drops the whole point for one field: all of one line, yet not all of its readings."""
+@pytest.mark.parametrize("code", ["p3", "retention", "hydraulic_retention_time"])
+def test_one_bad_reading_does_not_take_the_others_of_its_message_with_it(code: str) -> None:
+    """InfluxDB drops the whole point for one field: all of one line, yet not all of its readings.
+
+    Its words quote the name of the field, which may hold any words.
+    """
 
     def answering(request: Request) -> Reply:
-        bad = sum("p3=" in line for line in request.lines)
-        words = f"partial write: field type conflict: input field dropped={bad}"
+        bad = sum(f"{code}=" in line for line in request.lines)
+        why = f'field type conflict: input field "{code}" on measurement "m" is type float, already exists as integer'
+        words = f"failure writing points to database: partial write: {why} dropped={bad}"
         return Reply(422, said("unprocessable entity", words)) if bad else Reply()
 
-    keys = [SeriesKey("A", f"p{n}", Kind.HOUR) for n in range(10)]
+    keys = [SeriesKey("A", code if n == 3 else f"q{n}", Kind.HOUR) for n in range(10)]
     with ScriptedHttp(answering) as server:
         answer = store_at(server.url).write(judged(*(Row(series=n) for n in range(10))), keys)
     assert isinstance(answer, Refused)

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
@@ -22,7 +22,8 @@ LONGEST_WAIT_S = 300.0  # whatever the server asks for
 MOST_ANSWER_BYTES = 1 << 20
 MOST_WORDS = 300
 ABOUT_LINES = ("unable to parse", "partial write")  # other words of 400 and 422 say nothing about readings
-DROPPED = re.compile(r"dropped=(\d+)")
+DROPPED = re.compile(r".*dropped=(\d+)", re.DOTALL)  # the last: names may say so too
+TOO_OLD = re.compile(r"(points beyond|dropped \d+ points outside) retention policy")
 
 
 class Unavailable(StoreUnreadable):
@@ -47,6 +48,14 @@ class Rejected:
 
     words: str
     whole: bool = False
+
+    @property
+    def is_too_old(self) -> bool:
+        return TOO_OLD.match(_phrase(self.words)) is not None
+
+    @property
+    def is_about_a_type(self) -> bool:
+        return _phrase(self.words).startswith("field type conflict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,8 @@ class Connection:
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return Rejected(answer.words or "the request is too large")
         if answer.status in {400, 422} and any(words in answer.message for words in ABOUT_LINES):
-            return Rejected(answer.words, whole=_is_all(answer.message, body))
+            rejected = Rejected(answer.words)
+            return replace(rejected, whole=_is_all(answer.message, body, is_too_old=rejected.is_too_old))
         raise refusal(answer, f"bucket {bucket}")
 
     def ask(self, path: str, body: bytes, headers: Mapping[str, str], most_bytes: int = MOST_ANSWER_BYTES) -> Answer:
@@ -185,14 +195,19 @@ def shortened(words: str) -> str:
     return words if len(words) <= MOST_WORDS else f"{words[: MOST_WORDS // 2]} ... {words[-MOST_WORDS // 2 :]}"
 
 
-def _is_all(message: str, body: Body) -> bool:
+def _phrase(words: str) -> str:
+    """What the server says itself of what it dropped; only behind it come names, which may hold any words."""
+    return words.partition("partial write: ")[2]
+
+
+def _is_all(message: str, body: Body, *, is_too_old: bool) -> bool:
     """Whether every reading of the body was refused: the server counts the points that it dropped.
 
     One bad field costs the whole point, so points of several readings are looked at one by one; not so those that are
     too old.
     """
-    dropped = DROPPED.search(message)
-    is_plain = body.lines == body.rows or "retention" in message.lower()
+    dropped = DROPPED.match(message)
+    is_plain = body.lines == body.rows or is_too_old
     return dropped is not None and int(dropped[1]) == body.lines and is_plain
 
 

@@ -31,8 +31,8 @@ def write(connection: Connection, bucket: str, laid: LaidOut, at: Int64s) -> dic
 def _with_like(answer: Rejected, laid: LaidOut, part: Int64s) -> Int64s:
     """The same rows with those side by side that will share a fate: what is too old, or what is in a field."""
     times = laid.rows.measured_ns[part]
-    if "retention" in answer.words.lower():
+    if answer.is_too_old:
         return part[np.argsort(times, kind="stable")]
-    if "field type conflict" in answer.words:
+    if answer.is_about_a_type:
         return part[np.lexsort((times, laid.rows.series[part]))]
     return part
