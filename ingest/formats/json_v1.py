@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite, nan
+from sys import getsizeof
 from typing import Any, Never
 
 import msgspec
@@ -29,6 +30,7 @@ MESSAGE_KEYS = frozenset({"v", "station", "kind", "time", "values", "flags", "se
 SAMPLE_KEYS = frozenset({"time", "values", "flags", "seq"})
 MOST_SEQ = 2**63 - 1
 MOST_CACHED = 50_000
+MOST_CACHED_BYTES = 64 << 20  # of layouts, and of topics: one of them may be long
 TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # one that never ends goes to the end
 BRACKET = re.compile(rb"[\[\]{}]")
 # Digits and points become "0", and e, E, - stay to be seen: sixteen digits in a row, or an exponent below zero, may be
@@ -84,8 +86,10 @@ class JsonV1:
         self._bounds = bounds or Bounds()
         self._decode = msgspec.json.Decoder(_Message).decode
         self._layouts: dict[tuple[str, ...], array[int]] = {}  # by topic, station, kind and codes
+        self._layouts_bytes = 0
         self._instants: dict[str, int] = {}
         self._topics: dict[str, tuple[str, str] | None] = {}
+        self._topics_bytes = 0
 
     def decode(self, topic: str, payload: bytes, columns: Columns) -> Sequence[tuple[str, str]]:
         """What can be read goes into `columns`; what cannot comes back as (JSON path, reason). Never raises."""
@@ -132,11 +136,13 @@ class JsonV1:
         jianwei/v1/A/# must not speak for B.
         """
         if topic not in self._topics:
-            if len(self._topics) >= MOST_CACHED:
+            if len(self._topics) >= MOST_CACHED or self._topics_bytes >= MOST_CACHED_BYTES:
                 self._topics.clear()
+                self._topics_bytes = 0
             named = TOPIC.fullmatch(topic)
             nobody = ("", "") if topic.startswith(OURS) else None
             self._topics[topic] = (named[1], named[2]) if named else nobody
+            self._topics_bytes += getsizeof(topic)
         return self._topics[topic]
 
     def _new_instant(self, text: str) -> int | None:
@@ -155,11 +161,14 @@ class JsonV1:
             return None
         if kind not in KINDS or not STATION.fullmatch(station) or not all(map(CODE.fullmatch, codes)):
             return None
-        if len(self._layouts) >= MOST_CACHED:
+        if len(self._layouts) >= MOST_CACHED or self._layouts_bytes >= MOST_CACHED_BYTES:
             self._layouts.clear()
+            self._layouts_bytes = 0
         # An array, because columns take it in one go.
         places = array("q", [columns.place(SeriesKey(station, code, KINDS[kind])) for code in codes])
         self._layouts[layout] = places
+        # Texts that several layouts share are counted with each.
+        self._layouts_bytes += getsizeof(layout) + sum(map(getsizeof, layout)) + getsizeof(places)
         return places
 
     # The careful way.

@@ -114,6 +114,17 @@ def test_layouts_are_forgotten_with_the_keys_they_were_made_for() -> None:
     assert after.split()[1] == b"q=1.0,q_word=1i,p=1.0,p_word=1i"
 
 
+def test_layouts_are_remembered_within_a_bound_on_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a single write, too."""
+    monkeypatch.setattr("ingest.stores.influxdb.line_protocol.MOST_LAYOUTS_BYTES", 100_000)
+    made = lines()
+    keys = [SeriesKey("A", f"p{n}", Kind.HOUR) for n in range(200)]
+    rows = judged(*(Row((n + at) % 200, NOON_NS + at * 1_000_000) for at in range(100) for n in range(200)))
+    text = made.laid_out(rows, keys).body(every(rows)).text.decode().split("\n")
+    assert [line.split()[1].split("=")[0] for line in text] == [f"p{at}" for at in range(100)]
+    assert 0 < sum(len(layout) + len(line) for layout, line in made._layouts.lines.items()) < 120_000
+
+
 @pytest.mark.parametrize(
     ("station", "parameter", "why"),
     [

@@ -207,6 +207,18 @@ def test_messages_of_a_topic_share_its_text() -> None:
     assert topics[0] is topics[1]
 
 
+@pytest.mark.parametrize(("length", "number"), [(60_000, 100), (10, 20_000)])
+def test_topics_are_remembered_within_a_bound_on_their_size(
+    length: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.sources.mqtt.packets.MOST_KNOWN_BYTES", 1_000_000)
+    cutter = PacketCutter(version5=False, most_packet_bytes=100_000)
+    names = [f"{n:x<{length}}" for n in range(number)]
+    assert [cutter.feed(publish(name, b"1")).topics for name in names] == [[name] for name in names]
+    assert 0 < sum(map(len, cutter._known)) < 600_000
+    assert cutter.feed(publish(names[-1], b"1")).topics[0] is cutter._known[names[-1].encode()]
+
+
 @given(st.lists(st.integers(1, 65_535), max_size=50))
 def test_acknowledgements_are_packets_in_the_given_order(mids: list[int]) -> None:
     others = fed([pubacks(mids)]).others

@@ -6,6 +6,7 @@ Sections in comments are those of the OASIS standards.
 
 import re
 from dataclasses import dataclass, field
+from sys import getsizeof
 
 import numpy as np
 
@@ -13,7 +14,7 @@ PUBLISH = 0x30
 QOS_BITS = 0x06
 DUP_BIT = 0x08
 LONGEST_LENGTH_FIELD = 4
-MOST_KNOWN_TOPICS = 100_000
+MOST_KNOWN_BYTES = 32 << 20  # of topics, each of which may have 65,535
 # Not allowed in a topic name (4.7): wildcards and U+0000.
 UNFIT_FOR_A_TOPIC = re.compile("[+#\0]")
 
@@ -55,6 +56,7 @@ class PacketCutter:
         self._to_skip = 0  # bytes of it that are still to come
         self._error = ""
         self._known: dict[bytes, str] = {}  # checked topics; the same text object for all messages of a topic
+        self._known_bytes = 0
 
     def feed(self, data: bytes) -> Cut:
         """The packets that `data` completes. Never raises; after an error every further call gives that error."""
@@ -166,9 +168,11 @@ class PacketCutter:
             raise MalformedError(f"a topic that is not UTF-8: {raw[:100]!r}") from None
         if UNFIT_FOR_A_TOPIC.search(topic):
             raise MalformedError(f"a topic with a wildcard or U+0000: {topic[:100]!r}")
-        if len(self._known) >= MOST_KNOWN_TOPICS:
+        if self._known_bytes >= MOST_KNOWN_BYTES:
             self._known.clear()
+            self._known_bytes = 0
         self._known[raw] = topic
+        self._known_bytes += getsizeof(raw) + getsizeof(topic)
         return topic
 
 

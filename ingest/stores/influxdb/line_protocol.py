@@ -7,6 +7,7 @@ its time is made once, and filled in afterwards (measured: see tests/bench/influ
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from sys import getsizeof
 from typing import NamedTuple
 
 import msgspec
@@ -29,7 +30,7 @@ from rules.readings import Bools, Int64s, Judged, SeriesKey
 
 MS_NS = 1_000_000
 ROWS_AT_ONCE = 1_000  # small columns are made where the last ones were (measured: a fifth less)
-MOST_LAYOUTS = 100_000  # remembered; some hundred bytes each
+MOST_LAYOUTS_BYTES = 64 << 20  # remembered: a few hundred for a usual message, some thousand for 50 codes
 LAYOUT = np.dtype([("place", "<i4"), ("word", "<i4"), ("raised", "<u8")])
 UNKNOWN, UNFIT = -1, -2
 _texts = msgspec.json.Encoder()
@@ -88,6 +89,24 @@ class Names:
         return self._numbers[feed]
 
 
+class Layouts:
+    """Lines but for their values and times, remembered by the records that they were made of."""
+
+    def __init__(self) -> None:
+        self.lines: dict[bytes, str] = {}
+        self._bytes = 0
+
+    def add(self, layout: bytes, line: str) -> None:
+        if self._bytes >= MOST_LAYOUTS_BYTES:
+            self.clear()
+        self.lines[layout] = line
+        self._bytes += getsizeof(layout) + getsizeof(line)
+
+    def clear(self) -> None:
+        self.lines.clear()
+        self._bytes = 0
+
+
 class Lines:
     """Makes lines of rows. `medium_of` says in which measurement a parameter lies."""
 
@@ -95,11 +114,11 @@ class Lines:
         self.names = Names(
             lambda key: Feed(bucket_of(key), medium_of(key.parameter) or NO_MEDIUM, key.station, key.kind.name.lower())
         )
-        self._layouts: dict[bytes, str] = {}
+        self._layouts = Layouts()
 
     def laid_out(self, rows: Judged, keys: Sequence[SeriesKey]) -> "LaidOut":
         """The rows, ready to be written as lines."""
-        if self.names.learn(rows.series, keys) or len(self._layouts) > MOST_LAYOUTS:
+        if self.names.learn(rows.series, keys):
             self._layouts.clear()
         return LaidOut(rows, self.names, self._layouts)
 
@@ -107,7 +126,7 @@ class Lines:
 class LaidOut:
     """Rows of which any selection can be had as lines."""
 
-    def __init__(self, rows: Judged, names: Names, layouts: dict[bytes, str]) -> None:
+    def __init__(self, rows: Judged, names: Names, layouts: Layouts) -> None:
         self.rows = rows
         self.names = names
         self.feed = names.at[rows.series]
@@ -163,13 +182,14 @@ class LaidOut:
         values = self.rows.value[at]
         numbers = _texts.encode(values.tolist())[1:-1].decode().split(",")
         some_missing = bool(np.isnan(values).any())
-        raw, size, layouts = records.tobytes(), LAYOUT.itemsize, self._layouts
+        raw, size, layouts = records.tobytes(), LAYOUT.itemsize, self._layouts.lines
         lines = []
         for (start, stop), time in zip(pairwise(edges), (times[first] // unit_ns).tolist(), strict=True):
             layout = raw[start * size : stop * size]
             line = layouts.get(layout)
             if line is None:
-                line = layouts[layout] = self._line(records[start:stop])
+                line = self._line(records[start:stop])
+                self._layouts.add(layout, line)
             filling = numbers[start:stop]
             if some_missing:
                 filling = [number for number in filling if number != "null"]
