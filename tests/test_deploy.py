@@ -145,3 +145,25 @@ def test_every_script_says_what_it_wants() -> None:
         assert head[1].startswith(f"# {script.name} ")
         assert "set -eu" in head
         assert shlex.split(head[1].removeprefix("# ").partition(":")[0])[0] == script.name
+
+
+def test_installed_as_the_page_says_every_file_lies_where_its_unit_looks_and_no_container_is_named(
+    tmp_path: Path,
+) -> None:
+    """The lines of docs/operations.md are run, with another folder for /etc and no change of group."""
+    page = (DEPLOY.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    (lines,) = (block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "deploy/kafka/start.sh" in block)
+    (tmp_path / "etc" / "mosquitto").mkdir(parents=True)  # the distribution's
+    (tmp_path / "stations.yaml").write_text("stations: []\n")
+    lines = lines.replace(" -g jianwei", "").replace("644 stations.yaml", f"644 {tmp_path}/stations.yaml")
+    lines = re.sub(r"(?<=[ >])/etc/", f"{tmp_path}/etc/", lines)
+    subprocess.run(["sh", "-euc", lines], cwd=DEPLOY.parent, check=True, timeout=60)
+    wanted = {"/etc/jianwei/stations.yaml", "/etc/mosquitto/jianwei.acl", "/etc/kafka/topics", "/etc/influxdb/buckets"}
+    for unit in UNITS:
+        text = (tmp_path / "etc" / "systemd" / "system" / unit).read_text()
+        wanted |= set(re.findall(r"(?m)^(?:Exec\w+|Environment)=.*?(/etc/[\w./-]+)", text))
+    assert [name for name in wanted if not (tmp_path / name[1:]).is_file()] == []
+    assert os.access(tmp_path / "etc" / "kafka" / "start.sh", os.X_OK)
+    settings = (tmp_path / "etc" / "jianwei" / "jianwei.toml").read_text()
+    assert re.findall(r'"(?:http://)?(?:mosquitto|kafka:|influxdb:)[^"]*"', settings) == []
+    assert "/run/" not in settings
