@@ -5,6 +5,7 @@ key stay in order: they go to one partition, and a batch that failed is sent aga
 """
 
 import asyncio
+import logging
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from simulators.samples import Outgoing
 
 BATCH_BYTES = 256 * 1024
 SHORTEST_TURN_S = 0.001
+# The client tells its log hundreds of times what we raise once. Without a handler of its own that goes to stderr.
+LIBRARY = logging.getLogger("aiokafka")
 FORM = "kafka://host:port[,host:port]/topic"
 
 
@@ -51,6 +54,8 @@ class KafkaPublisher:
         self._under_way: set[asyncio.Future[Any]] = set()
         self._failed = ""
         self._runner = asyncio.Runner()
+        if not LIBRARY.handlers:
+            LIBRARY.addHandler(logging.NullHandler())
         try:
             self._producer, self._partitions = self._runner.run(_started(servers, topic, client_id, patience_s))
         except BaseException:

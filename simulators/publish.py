@@ -22,6 +22,7 @@ PAUSE_S = 0.05
 GREETING_S = 5.0
 ACCEPTED = b"\x20\x02\x00\x00"
 UNAVAILABLE = 3
+BAD_CREDENTIALS, NOT_AUTHORIZED = 4, 5
 
 
 class BrokerUnreachableError(Exception):
@@ -229,5 +230,7 @@ def check_welcome(connected: socket.socket) -> None:
         answer += piece
     if answer[-1] == UNAVAILABLE:
         raise ConnectionError("the broker is not ready")
+    if answer[-1] in {BAD_CREDENTIALS, NOT_AUTHORIZED}:
+        raise BrokerRefusedError("refused: user or password; give mqtt://user:password@host")
     if answer != ACCEPTED:
         raise BrokerRefusedError(f"CONNECT was answered with code {answer[-1]}")

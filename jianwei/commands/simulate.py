@@ -59,8 +59,8 @@ def simulate(
 ) -> None:
     """Send what a fleet of stations sends, faults and all, to a broker or into a file.
 
-    At the end: what was sent, and how many readings and problems a service that took all of it must hold. With
-    --register alone only the register is written: a service that shall watch the fleet needs it first.
+    At the end: what was sent, and what a service that took all of it must hold. --register alone writes the register,
+    which a service needs first. A second run of these stations over these hours is late, and mostly told to nobody.
 
     For example:
 

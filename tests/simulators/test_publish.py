@@ -1,4 +1,5 @@
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from ingest.broker import EmbeddedBroker
 from rules.readings import Kind
 from simulators.load import Load, numbers_of, read_report
-from simulators.publish import BrokerUnreachableError, Publisher, Ranges
+from simulators.publish import BrokerRefusedError, BrokerUnreachableError, Publisher, Ranges, check_welcome
 from simulators.samples import Outgoing
 from simulators.targets import LinesFile, open_target, read_lines
+from tests.brokers_by_packets import connack
 
 
 @given(st.lists(st.integers(0, 60), max_size=80))
@@ -65,6 +67,17 @@ def test_a_broker_that_stays_away_is_told_after_the_patience() -> None:
     with pytest.raises(BrokerUnreachableError):
         publisher.send([outgoing(b"{}")])
     publisher.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [(4, "give mqtt://user:password@host"), (5, "user or password"), (2, "code 2")]
+)
+def test_a_broker_that_refuses_is_told_with_what_to_do(code: int, told: str) -> None:
+    broker, publisher = socket.socketpair()
+    with broker, publisher:
+        broker.sendall(connack(code))
+        with pytest.raises(BrokerRefusedError, match=told):
+            check_welcome(publisher)
 
 
 def outgoing(payload: bytes) -> Outgoing:
