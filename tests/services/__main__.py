@@ -8,17 +8,20 @@ import time
 from functools import partial
 from pathlib import Path
 
+from simulators.fleet import Fleet, register_yaml
+from simulators.scenario import load_scenario
 from tests.services import obtain
 from tests.services.influxdb import Influxdb
 from tests.services.kafka import Kafka
-from tests.services.mosquitto import SERVICE, Mosquitto
-from tests.services.program import DidNotStart, Program
+from tests.services.mosquitto import GATEWAY, SERVICE, Mosquitto
+from tests.services.program import DidNotStart, is_free
 
 FOLDER = Path(".services")
 END_TIMEOUT_S = 30.0
+SCENARIO, SPAN = "city", "2h"  # nothing goes wrong in its first minutes
 SETTINGS = """\
-# For `jianwei run -c {folder}/jianwei.toml`, on the services that `make services-up` started.
-stations = []
+# For `jianwei run -c FILE` on the services of `make services-up`, which writes this anew each time: copy it to change it.
+stations = ["{register}"]
 
 [[sources]]
 type = "mqtt"
@@ -40,28 +43,81 @@ type = "influxdb"
 url = "{influxdb}"
 org = "{org}"
 token_file = "{token_file}"
+
+[channels.archive]
+type = "file"
+folder = "alerts"
+
+[channels.bus]
+type = "kafka"
+servers = ["{kafka}"]
+topic = "jianwei.alerts.v1"
+state_topic = "jianwei.alert-state.v1"
+
+[channels.duty]
+type = "mqtt"
+host = "127.0.0.1"
+port = {mqtt}
+username = "{service}"
+password_file = "{password_file}"
+
+[dead_letters]
+enabled = true
+servers = ["{kafka}"]
+topic = "jianwei.dead-letters.v1"
+"""
+LINES = """
+The settings are in {folder}/jianwei.toml, passwords of Mosquitto in {folder}/mosquitto/accounts/. To paste:
+
+    .venv/bin/jianwei check -c {folder}/jianwei.toml
+    .venv/bin/jianwei run -c {folder}/jianwei.toml
+
+and beside it, by MQTT or by Kafka (the same hours a second time are late, and mostly told to nobody):
+
+    .venv/bin/jianwei simulate {scenario} --speed max --for {span} \\
+        --to "mqtt://{gateway}:$(cat {password_file})@127.0.0.1:{mosquitto}"
+    .venv/bin/jianwei simulate {scenario} --speed max --for {span} --to kafka://127.0.0.1:{kafka}/jianwei.readings.v1
+    .venv/bin/jianwei episodes -c {folder}/jianwei.toml
 """
 
 
 def up(folder: Path) -> None:
-    """Starts what does not run, on the data of the last time, and says where everything is."""
+    """Starts what does not run, on the data and ports of the last time, and says how to run on them.
+
+    Where all of them run it only says so again.
+    """
     noted = _noted(folder)
-    if any(_lives(number, began) for number, began in noted.values()):
-        raise DidNotStart(f"services of {folder} run already: make services-down")
-    folder = folder.absolute()
+    running = [name for name, (number, began) in noted.items() if _lives(number, began)]
+    if len(running) == len(obtain.SERVICES):
+        _tell(f"the services of {folder} run already (make services-down ends them)")
+        _tell_lines(folder)
+        return
+    if running:
+        raise DidNotStart(f"of the services of {folder} only {', '.join(running)} runs: make services-down, then again")
     mosquitto = Mosquitto(folder / "mosquitto", outlives=True)
     kafka = Kafka(folder / "kafka", outlives=True)
     influxdb = Influxdb(folder / "influxdb", outlives=True)
+    ports = _ports(folder)
     started: dict[str, tuple[int, int]] = {}
-    programs: list[Program] = [mosquitto, kafka, influxdb]
-    for program in programs:
+    for program in (mosquitto, kafka, influxdb):
+        last = ports.get(program.name, 0)
+        program.port = ports[program.name] = last if last and is_free(last) else program.port
         program.start()
         started[program.name] = (program.pid, _began(program.pid) or 0)
         (folder / "running.json").write_text(json.dumps(started))
         _tell(f"{program.name}: started in {program.started_in_s:.1f} s, process {program.pid}, log {program.log}")
+    (folder / "ports.json").write_text(json.dumps(ports))
     kafka.make_topics()
+    _settle(folder, mosquitto, kafka, influxdb)
+    _tell_lines(folder)
+
+
+def _settle(folder: Path, mosquitto: Mosquitto, kafka: Kafka, influxdb: Influxdb) -> None:
+    """A service can be run on these settings, and knows the stations of the scenario."""
+    register = folder / f"{SCENARIO}.yaml"
+    register.write_text(register_yaml(Fleet(load_scenario(SCENARIO), 1).stations()))
     settings = SETTINGS.format(
-        folder=folder,
+        register=register.name,
         mqtt=mosquitto.port,
         service=SERVICE,
         password_file=mosquitto.password_file(SERVICE),
@@ -71,7 +127,19 @@ def up(folder: Path) -> None:
         token_file=influxdb.service_token_file,
     )
     (folder / "jianwei.toml").write_text(settings)
-    _tell(f"\n{settings}\nwritten to {folder / 'jianwei.toml'}; passwords of Mosquitto: {folder}/mosquitto/accounts/")
+
+
+def _tell_lines(folder: Path) -> None:
+    password_file = folder / "mosquitto" / "accounts" / f"{GATEWAY}.password"
+    said = {"folder": folder, "password_file": password_file, "gateway": GATEWAY, "scenario": SCENARIO, "span": SPAN}
+    _tell(LINES.format(**said, **_ports(folder)))
+
+
+def _ports(folder: Path) -> dict[str, int]:
+    """Of the last time, by service: a copy of the settings stays good."""
+    file = folder / "ports.json"
+    ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    return ports
 
 
 def down(folder: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jianwei.settings import read_settings
 from tests.services import obtain
@@ -71,7 +72,17 @@ def test_services_are_started_and_ended_by_command(tmp_path: Path) -> None:
         settings = read_settings(tmp_path / "jianwei.toml")
         ports = [settings.sources[0].port, int(settings.sources[1].servers[0].partition(":")[2])]  # type: ignore[union-attr]
         assert all(accepts(port) for port in ports)
-        assert command("up", str(tmp_path)).returncode == 1
+        assert [type(channel).__name__ for channel in settings.channels.values()] == [
+            "FileChannelSettings",
+            "KafkaChannelSettings",
+            "MqttChannelSettings",
+        ]
+        assert settings.dead_letters.enabled
+        assert len(yaml.safe_load((tmp_path / "city.yaml").read_text())["stations"]) == 29
+        again = command("up", str(tmp_path))
+        assert (again.returncode, lines_to_paste(again)) == (0, lines_to_paste(started))
+        words = "simulate city --speed max --for 2h --to kafka://127.0.0.1:{}/jianwei.readings.v1"
+        assert words.format(ports[1]) in again.stdout
         processes = [number for number, _ in json.loads((tmp_path / "running.json").read_text()).values()]
     finally:
         ended = command("down", str(tmp_path))
@@ -81,9 +92,21 @@ def test_services_are_started_and_ended_by_command(tmp_path: Path) -> None:
     assert command("down", str(tmp_path)).stdout == ""
 
 
+def test_services_of_which_some_run_are_not_started_twice(tmp_path: Path) -> None:
+    began = int(Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19])
+    (tmp_path / "running.json").write_text(json.dumps({"kafka": [os.getpid(), began]}))
+    said = command("up", str(tmp_path))
+    assert said.returncode == 1
+    assert "only kafka runs: make services-down" in said.stdout
+
+
 def test_a_process_number_that_is_anothers_by_now_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "running.json").write_text(json.dumps({"kafka": [os.getpid(), 1]}))
     assert command("down", str(tmp_path)).stdout == "kafka: does not run\n"
+
+
+def lines_to_paste(said: subprocess.CompletedProcess[str]) -> str:
+    return said.stdout.partition("To paste:")[2]
 
 
 def state_of(number: int) -> str:
