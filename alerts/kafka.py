@@ -66,10 +66,6 @@ class TlsFileUnusable(OSError):
     """A certificate or key of the settings."""
 
 
-class TlsFileUnusable(OSError):
-    """A certificate or key of the settings."""
-
-
 class Tls(BaseModel):
     """The brokers' certificates and names are always checked, against `ca` or the system's list."""
 

@@ -179,7 +179,7 @@ def read_settings(path: Path | None) -> Settings:
     try:
         settings = Settings(**content)
     except ValidationError as error:
-        problems += complaints(error, _variable_for)
+        problems += complaints(error, _variable_for, Settings)
         raise SettingsProblems(path, problems) from error
     except SettingsError as error:  # a variable that should hold a list or a table, and does not
         what = str(error).partition(" from source")[0]

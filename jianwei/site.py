@@ -11,6 +11,8 @@ from jianwei.settings import Settings, SettingsProblems, read_settings
 from rules.index import Catalogue
 from rules.schema import Station
 
+EMPTY_REGISTER = "the register is empty: nothing is judged against limits; name station files in `stations`"
+
 
 @dataclass(frozen=True, slots=True)
 class Site:

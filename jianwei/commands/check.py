@@ -1,5 +1,6 @@
 """`jianwei check`: is everything that was written down for the service right?"""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,12 @@ from pydantic import BaseModel
 
 from alerts.channels.webhook import LEAST_SECRET
 from alerts.credentials import secret_of
+from alerts.kafka import Tls as KafkaTls
 from ingest.sources.kafka import KafkaSourceSettings
+from ingest.tls import Tls
 from jianwei.catalogue_files import read_catalogue, read_stations
 from jianwei.settings import Settings, SettingsProblems, read_settings
+from jianwei.site import EMPTY_REGISTER
 from jianwei.terminal import CONFIG, NOT_WELL, JsonOption, complain, err, out, print_json
 from rules.cases import CaseResult, run_cases
 from rules.index import Catalogue, CatalogueProblems
@@ -37,9 +41,9 @@ def check(
     catalogue = _catalogue(problems)
     results = run_cases(catalogue) if catalogue else []
     problems += [f"rules/{r.rule}.cases.yaml: {r.case}: {what}" for r in results for what in r.problems]
-    stations = _stations(settings, catalogue, problems) if settings and catalogue else 0
-    problems += _secret_problems(settings) if settings else []
-    remarks = _remarks(settings) if settings else []
+    stations = _stations(settings, catalogue, problems) if settings and catalogue else None
+    problems += _file_problems(settings) if settings else []
+    remarks = _remarks(settings, stations) if settings else []
     counts = _counts(catalogue, results, stations)
     if as_json:
         print_json({"ok": not problems, "problems": problems, "remarks": remarks, "counts": counts})
@@ -52,7 +56,8 @@ def check(
             out.print("no settings file here: only the catalogue was checked")
         if counts:
             out.print(", ".join(f"{number} {what}" for what, number in counts.items()), markup=False)
-        out.print(f"{len(problems)} problems" if problems else "all well")
+        found = [_number(problems, "problem"), _number(remarks, "remark")]
+        out.print(", ".join(filter(None, found)) or "all well")
     if problems:
         raise typer.Exit(NOT_WELL)
 
@@ -73,53 +78,89 @@ def _catalogue(problems: list[str]) -> Catalogue | None:
         return None
 
 
-def _stations(settings: Settings, catalogue: Catalogue, problems: list[str]) -> int:
+def _stations(settings: Settings, catalogue: Catalogue, problems: list[str]) -> int | None:
+    """How many the register holds; None when it could not be read whole."""
     missing = [path for path in settings.stations if not path.is_file()]
     problems += [f"{path}: there is no such file, and `stations` names it" for path in missing]
     try:
-        return len(read_stations([path for path in settings.stations if path not in missing], catalogue))
+        number = len(read_stations([path for path in settings.stations if path not in missing], catalogue))
     except CatalogueProblems as error:
         problems += map(str, error.problems)
     except OSError as error:
         problems.append(f"{error.filename}: cannot be read: {error.strerror}")
-    return 0
+    else:
+        return None if missing else number
+    return None
 
 
-def _secret_problems(settings: Settings) -> list[str]:
+def _file_problems(settings: Settings) -> list[str]:
     """What a source, channel or store would find out when it first connects."""
     parts = [(f"sources.{source.name}", source) for source in settings.sources]
     channels = [(f"channels.{name}", channel) for name, channel in settings.channels.items()]
-    named: list[tuple[str, BaseModel]] = [*parts, *channels, ("store", settings.store)]
-    problems = []
-    for place, part in named:
-        for field in ("password_file", "secret_file", "token_file"):
-            path = getattr(part, field, None)
-            if path is None:
-                continue
-            try:
-                secret = secret_of(None, path) or ""
-            except (OSError, UnicodeDecodeError) as error:
-                problems.append(f"{place}.{field}: {path} cannot be read: {getattr(error, 'strerror', error)}")
-            else:
-                if field == "secret_file" and len(secret) < LEAST_SECRET:
-                    problems.append(f"{place}.{field}: {path} holds fewer than {LEAST_SECRET} characters")
-    return problems
+    letters = [("dead_letters", settings.dead_letters)] if settings.dead_letters.enabled else []
+    named: list[tuple[str, BaseModel]] = [*parts, *channels, ("store", settings.store), *letters]
+    return [problem for place, part in named for problem in (*_secrets(place, part), *_certificates(place, part))]
 
 
-def _remarks(settings: Settings) -> list[str]:
+def _secrets(place: str, part: BaseModel) -> Iterator[str]:
+    for field in ("password_file", "secret_file", "token_file"):
+        path = getattr(part, field, None)
+        if path is None:
+            continue
+        try:
+            secret = secret_of(None, path) or ""
+        except (OSError, UnicodeDecodeError) as error:
+            yield f"{place}.{field}: {path} cannot be read: {getattr(error, 'strerror', error)}"
+        else:
+            if field == "secret_file" and len(secret) < LEAST_SECRET:
+                yield f"{place}.{field}: {path} holds fewer than {LEAST_SECRET} characters"
+
+
+def _certificates(place: str, part: BaseModel) -> Iterator[str]:
+    tls = getattr(part, "tls", None)
+    if isinstance(tls, Tls | KafkaTls):
+        files = {"tls.ca": tls.ca, "tls.cert": tls.cert, "tls.key": tls.key}
+    else:
+        files = {field: getattr(part, field, None) for field in ("ca", "ca_file")}
+    unread = False
+    for field, path in files.items():
+        try:
+            _ = path.read_bytes() if path is not None else b""
+        except OSError as error:
+            unread = True
+            yield f"{place}.{field}: {path} cannot be read: {error.strerror}"
+    if isinstance(tls, Tls | KafkaTls) and not unread:
+        try:
+            tls.context()
+        except OSError as error:
+            yield f"{place}.{error}"
+
+
+def _remarks(settings: Settings, stations: int | None) -> list[str]:
     """What is allowed, and perhaps not meant."""
     untold = sorted(settings.channels.keys() - {route.channel for route in settings.routes}) if settings.routes else []
     unread = [
-        f"sources.{source.name}: no [[formats]] matches its topic {topic}, so its messages would go to quarantine"
+        f"sources.{source.name}: no [[formats]] matches its topic {topic}, so its messages would go to quarantine; "
+        f'add [[formats]] topic = "{topic}" format = "json_v1"'
         for source in settings.sources
         if isinstance(source, KafkaSourceSettings)
         for topic in source.topics
         if not any(topic_matches_sub(route.topic, topic) for route in settings.formats)
     ]
-    return [f"channels.{name} is told nothing: there are [[routes]], and none names it" for name in untold] + unread
+    empty = [EMPTY_REGISTER] if stations == 0 else []
+    return [
+        *empty,
+        *(f"channels.{name} is told nothing: there are [[routes]], and none names it" for name in untold),
+        *unread,
+    ]
 
 
-def _counts(catalogue: Catalogue | None, results: list[CaseResult], stations: int) -> dict[str, int]:
+def _number(found: list[str], what: str) -> str:
+    """`1 problem`; nothing when there is none."""
+    return f"{len(found)} {what}{'' if len(found) == 1 else 's'}" if found else ""
+
+
+def _counts(catalogue: Catalogue | None, results: list[CaseResult], stations: int | None) -> dict[str, int]:
     if catalogue is None:
         return {}
     return {
@@ -128,5 +169,5 @@ def _counts(catalogue: Catalogue | None, results: list[CaseResult], stations: in
         "station types": len(catalogue.station_types),
         "rules": len(catalogue.rules),
         "cases": len(results),
-        "stations in the register": stations,
+        **({"stations in the register": stations} if stations is not None else {}),
     }

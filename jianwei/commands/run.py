@@ -5,7 +5,7 @@ from threading import Event
 
 from jianwei.clock import wall_ns
 from jianwei.runtime import Runtime
-from jianwei.site import read_site
+from jianwei.site import EMPTY_REGISTER, read_site
 from jianwei.telemetry import Telemetry, open_log
 from jianwei.terminal import CONFIG, ConfigOption, out
 
@@ -20,6 +20,8 @@ def run(config: ConfigOption = CONFIG) -> None:
     site = read_site(config)
     settings = site.settings
     log = open_log(settings.log.level, json_lines=settings.log.json_lines)
+    if not site.stations:
+        log.warning(EMPTY_REGISTER)
     told_to_stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told_to_stop.set())

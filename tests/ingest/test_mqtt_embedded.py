@@ -9,7 +9,8 @@ import pytest
 
 from ingest.broker import RESEND_AFTER_S, EmbeddedBroker
 from ingest.records import Connected, ConnectionLost, PartFailed, PossibleLoss
-from ingest.sources.mqtt import MqttTls, client
+from ingest.sources.mqtt import client
+from ingest.tls import Tls
 from tests.brokers_by_packets import Relay, ScriptedBroker, publish, publish_all
 from tests.ingest.mqtt_probe import Probe, until
 
@@ -248,7 +249,7 @@ def test_tls_with_another_host_name_is_refused(tls_broker: EmbeddedBroker, certi
 
 def test_a_missing_certificate_file_is_told(tls_broker: EmbeddedBroker, tmp_path: Path) -> None:
     with Probe(tls_broker.port, tls={"ca": str(tmp_path / "nothing.pem")}) as probe:
-        until(lambda: "No such file" in probe.health.why)
+        until(lambda: f"tls.ca: {tmp_path / 'nothing.pem'} cannot be read: No such file" in probe.health.why)
 
 
 def test_plain_words_to_a_tls_port_do_not_hang(tls_broker: EmbeddedBroker) -> None:
@@ -259,4 +260,4 @@ def test_plain_words_to_a_tls_port_do_not_hang(tls_broker: EmbeddedBroker) -> No
 
 def test_our_own_certificate_is_loaded(certificate: tuple[Path, Path]) -> None:
     cert, key = certificate
-    assert MqttTls(ca=cert, cert=cert, key=key).context().verify_mode == ssl.CERT_REQUIRED
+    assert Tls(ca=cert, cert=cert, key=key).context().verify_mode == ssl.CERT_REQUIRED

@@ -27,7 +27,7 @@ def why(error: BaseException, settings: KafkaSourceSettings, last_words: str) ->
         case errors.KafkaConnectionError() if _refused(last_words):
             return f"{servers} refused {_who(settings)}: look at username, password and sasl_mechanism ({last_words})"
         case errors.KafkaConnectionError():
-            return f"cannot connect to {servers}: {last_words or error}"
+            return f"cannot connect to {servers}: {last_words.rstrip(': ') or error}{_about_tls(settings, last_words)}"
         case errors.KafkaError():
             return f"{type(error).__name__}: {error}" + (f" ({last_words})" if last_words else "")
         case OSError():
@@ -48,6 +48,15 @@ def restless(settings: KafkaSourceSettings) -> str:
 
 def _refused(last_words: str) -> bool:
     return "uthentication" in last_words or "SASL" in last_words or "Sasl" in last_words
+
+
+def _about_tls(settings: KafkaSourceSettings, last_words: str) -> str:
+    """What to ask where one side may speak TLS and the other does not: the library has no word for it."""
+    if settings.tls is not None and (last_words.rstrip().endswith(":") or "WRONG_VERSION_NUMBER" in last_words):
+        return " (does this port speak TLS?)"
+    if settings.tls is None and last_words.endswith("closed"):
+        return " (does this port want `tls`?)"
+    return ""
 
 
 def _who(settings: KafkaSourceSettings) -> str:

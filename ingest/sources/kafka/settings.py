@@ -1,11 +1,11 @@
 """What a settings file may say about a Kafka source."""
 
 import re
-import ssl
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from ingest.tls import FilePath, Tls
 
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 SERVER = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:,/]+):(\d{1,5})")
@@ -33,32 +33,8 @@ def _pattern(text: str) -> str:
 
 
 # A settings file knows texts and lists only, so these are not strict.
-FilePath = Annotated[Path, Field(strict=False)]
 Topics = Annotated[tuple[Annotated[str, AfterValidator(_topic)], ...], Field(strict=False)]
 Servers = Annotated[tuple[Annotated[str, AfterValidator(_server)], ...], Field(strict=False, min_length=1)]
-
-
-class KafkaTls(BaseModel):
-    """The brokers' certificates and names are always checked, against `ca` or the system's list."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    ca: FilePath | None = None
-    cert: FilePath | None = None  # our own, when the brokers ask for one
-    key: FilePath | None = None
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.key is not None and self.cert is None:
-            raise ValueError("a key needs its cert")
-        return self
-
-    def context(self) -> ssl.SSLContext:
-        """Raises OSError (ssl.SSLError is one) for files that are missing or no certificates."""
-        context = ssl.create_default_context(cafile=self.ca)
-        if self.cert is not None:
-            context.load_cert_chain(self.cert, self.key)
-        return context
 
 
 class KafkaSourceSettings(BaseModel):
@@ -80,7 +56,7 @@ class KafkaSourceSettings(BaseModel):
     group: str = Field(default="jianwei", min_length=1, max_length=200)
     group_instance_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
     client_id: str = Field(min_length=1, max_length=200)  # a name in the brokers' logs and quotas
-    tls: KafkaTls | None = None
+    tls: Tls | None = None
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     username: str | None = Field(default=None, min_length=1)
     password: SecretStr | None = None

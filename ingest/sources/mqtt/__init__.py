@@ -1,6 +1,6 @@
 """The MQTT source: `packets` cuts bytes, `client` bends paho, `connection` lives once, `source` lives long."""
 
-from ingest.sources.mqtt.settings import MqttSourceSettings, MqttTls
+from ingest.sources.mqtt.settings import MqttSourceSettings
 from ingest.sources.mqtt.source import MqttSource
 
-__all__ = ["MqttSource", "MqttSourceSettings", "MqttTls"]
+__all__ = ["MqttSource", "MqttSourceSettings"]

@@ -1,10 +1,10 @@
 """What a settings file may say about an MQTT source."""
 
-import ssl
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from ingest.tls import FilePath, Tls
 
 MQTT_MOST_PACKET_BYTES = 268_435_460  # the longest that the length field can say, and its header
 SHARE = "$share"
@@ -25,26 +25,8 @@ def _topic_filter(text: str) -> str:
     return text
 
 
-# A settings file knows texts and lists only, so these two are not strict.
-FilePath = Annotated[Path, Field(strict=False)]
+# A settings file knows texts and lists only, so this one is not strict.
 TopicFilters = Annotated[tuple[Annotated[str, AfterValidator(_topic_filter)], ...], Field(strict=False, min_length=1)]
-
-
-class MqttTls(BaseModel):
-    """The broker's certificate and its name are always checked, against `ca` or the system's list."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
-
-    ca: FilePath | None = None
-    cert: FilePath | None = None  # our own, when the broker asks for one
-    key: FilePath | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """Raises OSError (ssl.SSLError is one) for files that are missing or no certificates."""
-        context = ssl.create_default_context(cafile=self.ca)
-        if self.cert is not None:
-            context.load_cert_chain(self.cert, self.key)
-        return context
 
 
 class MqttSourceSettings(BaseModel):
@@ -66,7 +48,7 @@ class MqttSourceSettings(BaseModel):
     username: str | None = None
     password: SecretStr | None = None
     password_file: FilePath | None = None  # read at every connection
-    tls: MqttTls | None = None
+    tls: Tls | None = None
     topics: TopicFilters = ("jianwei/v1/#",)
     keepalive_s: int = Field(default=30, ge=1, le=3_600)
     silence_s: float | None = Field(default=None, gt=0)  # a peer is given up after this; default 1.5 keepalive_s
