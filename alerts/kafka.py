@@ -44,6 +44,8 @@ UNREACHABLE = (errors.KafkaConnectionError, errors.NodeNotReadyError, errors.NoB
 TOO_LATE = (errors.KafkaTimeoutError, errors.RequestTimedOutError, TimeoutError)
 TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
 
+SERVER = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:,/]+):([0-9]{1,5})")
+
 
 def _topic(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in {".", ".."}:
@@ -52,8 +54,8 @@ def _topic(text: str) -> str:
 
 
 def _server(text: str) -> str:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+    found = SERVER.fullmatch(text)
+    if found is None or not 0 < int(found[2]) < 65_536:
         raise ValueError("say host:port, such as kafka-1.example:9092")
     return text
 

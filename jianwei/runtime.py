@@ -44,7 +44,7 @@ from jianwei.folders import DataFolder
 from jianwei.lock import DataLock
 from jianwei.names import CatalogueNames
 from jianwei.retention import Retention
-from jianwei.settings import FormatRoute, Settings
+from jianwei.settings import EMBEDDED, FormatRoute, Settings
 from jianwei.telemetry import Telemetry
 from jianwei.wellbeing import Wellbeing
 from rules.binding import Binding
@@ -54,7 +54,6 @@ from rules.schema import Station
 
 DRAIN_S = 10.0  # a stop waits at most so long for what is on its way; the journal has the rest
 START_S = 10.0  # a start waits at most so long for the embedded broker; its health says what is wrong
-EMBEDDED = "embedded"
 
 
 class Runtime:

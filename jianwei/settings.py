@@ -5,6 +5,7 @@ Each part's own settings live beside the part; here they are only put together. 
 
 import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,15 +14,18 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from alerts.channels import ChannelSettings
 from alerts.channels.file import FileChannelSettings
+from alerts.channels.kafka import KafkaChannelSettings
 from alerts.kafka import KafkaConnection, Topic
 from alerts.routing import Route
 from ingest.formats import FormatName
 from ingest.sources import SourceSettings
+from ingest.sources.kafka import KafkaSourceSettings
 from ingest.stores import StoreSettings
 from ingest.stores.sqlite import SqliteStoreSettings
 from jianwei.complaints import Place, complaints
 
 PREFIX, BETWEEN = "JIANWEI_", "__"
+EMBEDDED = "embedded"  # the source that reads from the embedded broker
 
 
 class SettingsProblems(Exception):
@@ -144,7 +148,35 @@ class Settings(BaseSettings):
         names = [source.name for source in self.sources]
         if len(set(names)) != len(names):
             raise ValueError("two sources have the same name; give each [[sources]] a name of its own")
+        if self.broker.enabled and EMBEDDED in names:
+            raise ValueError(
+                f"a source has the name {EMBEDDED!r}, which is that of the embedded broker's own: give it another, or take "
+                "[broker] enabled out"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _no_source_reads_what_we_write(self) -> Self:
+        """A dead letter that is read again is a dead letter again, for ever."""
+        for source in self.sources:
+            for setting, topic in self._topics_of_ours():
+                if isinstance(source, KafkaSourceSettings) and source.takes(topic):
+                    raise ValueError(
+                        f"the source {source.name!r} reads {topic}, which we write ourselves ({setting}): the same would go "
+                        "round for ever; leave it out of topics, let pattern say more, such as jianwei[.]readings[.], or "
+                        f"mend {setting}"
+                    )
+        return self
+
+    def _topics_of_ours(self) -> Iterator[tuple[str, str]]:
+        """Topics of Kafka with the settings that name them; whichever the servers, a cluster has many addresses."""
+        if self.dead_letters.enabled:
+            yield "dead_letters.topic", self.dead_letters.topic
+        for name, channel in self.channels.items():
+            if isinstance(channel, KafkaChannelSettings):
+                yield f"channels.{name}.topic", channel.topic
+                if channel.state_topic:
+                    yield f"channels.{name}.state_topic", channel.state_topic
 
     @classmethod
     def settings_customise_sources(

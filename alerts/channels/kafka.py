@@ -5,11 +5,12 @@ so those of a station stay in order. `state_topic` has the episode as key, and h
 have several episodes of one rule at a time, one for each parameter, so station and rule together would not name one.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
 from cloudevents.core.bindings.kafka import to_binary
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
+from pydantic import model_validator
 
 from alerts.events import AlertEvent
 from alerts.kafka import KafkaConnection, Producer, Record, Topic
@@ -22,6 +23,12 @@ class KafkaChannelSettings(KafkaConnection):
     topic: Topic = "jianwei.alerts.v1"
     state_topic: Topic | Literal[""] = "jianwei.alert-state.v1"
     tombstones: bool = True
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        if self.topic == self.state_topic:
+            raise ValueError("topic and state_topic are the same: a compacted topic would lose changes; say two")
+        return self
 
 
 class KafkaChannel:

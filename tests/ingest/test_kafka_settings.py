@@ -34,6 +34,7 @@ SCRAM = {"sasl_mechanism": "SCRAM-SHA-512", "username": "u", "password": "very s
         {"servers": ["kafka:0"]},
         {"servers": ["kafka:9092,other:9092"]},
         {"servers": ["kafka:99999"]},
+        {"servers": ["kafka:٣"]},
         {"group": ""},
         {"username": "u", "password": "p"},
         {"sasl_mechanism": "PLAIN"},
@@ -58,6 +59,19 @@ def test_broken_settings_are_refused(said: dict[str, Any]) -> None:
 @pytest.mark.parametrize("server", ["kafka:9092", "10.0.0.1:1", "[::1]:9092", "kafka-1.example:65535"])
 def test_servers_have_a_host_and_a_port(server: str) -> None:
     assert settings(servers=[server]).servers == (server,)
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ({"topics": ["city.air", "city"]}, ["city", "city.air"]),
+        ({"topics": [], "pattern": "city[.]"}, ["city.air", "city.water.v1"]),
+        ({"topics": [], "pattern": "city$|.*v1"}, ["city", "city.water.v1"]),
+    ],
+)
+def test_it_is_known_which_topics_are_taken(said: dict[str, Any], taken: list[str]) -> None:
+    every = ["city", "city.air", "city.water.v1", "my.city.air"]
+    assert [topic for topic in every if settings(**said).takes(topic)] == taken
 
 
 def test_records_before_the_first_commit_are_read_unless_somebody_says_otherwise() -> None:

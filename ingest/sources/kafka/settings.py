@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from ingest.tls import FilePath, Tls
 
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-SERVER = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:,/]+):(\d{1,5})")
+SERVER = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s:,/]+):([0-9]{1,5})")
 
 
 def _topic(text: str) -> str:
@@ -103,6 +103,10 @@ class KafkaSourceSettings(BaseModel):
         if self.sasl_mechanism is not None and self.username is None:
             raise ValueError("sasl_mechanism needs a username, and password_file or password")
         return self
+
+    def takes(self, topic: str) -> bool:
+        """Whether it reads this topic: as the client does, which asks a pattern for the beginning of a name only."""
+        return topic in self.topics if self.pattern is None else re.match(self.pattern, topic) is not None
 
     @property
     def heartbeat_s(self) -> float:
