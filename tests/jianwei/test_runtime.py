@@ -5,7 +5,7 @@ import random
 import signal
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from alerts.channels.file import FileChannelSettings
 from alerts.routing import Route
 from ingest.broker import HOST, EmbeddedBroker
 from ingest.formats.json_v1 import JsonV1
+from ingest.partitions import DAY_NS, name_of
 from ingest.sources.mqtt import MqttSourceSettings
 from jianwei.folders import DataFolder
 from jianwei.lock import DataInUse
@@ -22,7 +23,7 @@ from jianwei.settings import BrokerSettings, FormatRoute, HealthSettings, HttpSe
 from rules.readings import Kind, Level
 from simulators.publish import Publisher
 from tests.ingest.mqtt_probe import until
-from tests.jianwei.serving import LATEST_HOUR_NS, NITROGEN_DIOXIDE, OZONE, Service, settings_for, told
+from tests.jianwei.serving import HOUR_NS, LATEST_HOUR_NS, NITROGEN_DIOXIDE, OZONE, Service, settings_for, told
 
 CLEAN, OVER = {NITROGEN_DIOXIDE: 40.0, OZONE: 60.0}, {NITROGEN_DIOXIDE: 450.0, OZONE: 60.0}
 
@@ -196,15 +197,15 @@ def test_a_store_that_is_held_is_red_with_words_and_alerts_do_not_wait_for_it(tm
 
 
 def test_a_stop_while_the_store_is_away_leaves_its_rows_to_the_next_start(tmp_path: Path) -> None:
-    with Service(tmp_path) as first:
+    with ExitStack() as held, Service(tmp_path) as first:
         first.publish(told(2, CLEAN))
         first.took(1)
-        day = next(p for p in (tmp_path / "store").glob("2*.sqlite"))
-        holder = sqlite3.connect(day, isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
+        for day in {(LATEST_HOUR_NS - hours * HOUR_NS) // DAY_NS for hours in range(2)}:  # two, soon after midnight
+            holder = sqlite3.connect(tmp_path / "store" / f"{name_of(day)}.sqlite", isolation_level=None)
+            held.callback(holder.close)
+            holder.execute("BEGIN IMMEDIATE")
         first.publish(told(1, OVER), told(0, CLEAN))
         until(lambda: first.runtime.recorder.messages == 3 and first.runtime.worker.judged >= 3)
-    holder.close()
     assert first.count() == 2
     with Service(tmp_path) as second:
         until(lambda: second.runtime.is_idle and second.count() == 6)
