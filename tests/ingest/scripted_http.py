@@ -31,13 +31,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """`cut_after` bytes of it the connection is closed; 0: no answer at all. `hang`: it stays open, and silent."""
+    """`cut_after` bytes of it the connection is closed; 0: no answer at all. `hang`: it stays open, and silent.
+
+    `drip_s`: so long between its bytes.
+    """
 
     status: int = 204
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None
     hang: bool = False
+    drip_s: float = 0.0
     goodbye: bool = False  # closes after the answer, without saying so
 
     @property
@@ -114,9 +118,17 @@ class ScriptedHttp:
                 if reply.hang:
                     self._ending.wait(5)
                     return
-                line.sendall(reply.octets)
+                self._send(line, reply)
                 if reply.cut_after is not None or reply.goodbye:
                     return
+
+    def _send(self, line: socket.socket, reply: Reply) -> None:
+        if not reply.drip_s:
+            line.sendall(reply.octets)
+            return
+        for octet in reply.octets:
+            line.sendall(bytes([octet]))
+            self._ending.wait(reply.drip_s)
 
     def _reply(self, request: Request) -> Reply:
         if callable(self._answering):

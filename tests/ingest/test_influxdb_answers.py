@@ -230,6 +230,13 @@ def test_a_connection_that_the_server_ended_while_idle_costs_nothing() -> None:
     assert len(server.requests) == 3
 
 
+def test_the_last_answer_of_a_connection_is_read_to_its_end() -> None:
+    reply = Reply(500, said("internal error", "x" * 100 + "words"), headers={"Connection": "close"}, goodbye=True)
+    answer, _ = written([reply])
+    assert isinstance(answer, Busy)
+    assert answer.why.endswith("words")
+
+
 def test_after_a_cut_the_same_rows_go_in() -> None:
     with ScriptedHttp([Reply(cut_after=5), Reply()]) as server:
         store = store_at(server.url)
@@ -246,6 +253,31 @@ def test_silence_is_waited_for_as_long_as_the_settings_say() -> None:
     assert isinstance(answer, Busy)
     assert "gave no answer in time" in answer.why
     assert 0.2 <= took_s < 2
+
+
+@pytest.mark.parametrize("head", [b"", b"x" * 100])
+def test_an_answer_that_comes_in_drops_is_waited_for_no_longer_than_silence(head: bytes) -> None:
+    with ScriptedHttp([Reply(), Reply(204 if not head else 500, head, drip_s=0.05)]) as server:
+        store = store_at(server.url, timeout_s=0.5)
+        assert store.write(judged(Row()), KEYS) == Stored()
+        began_s = time.monotonic()
+        answer = store.write(judged(Row()), KEYS)
+        took_s = time.monotonic() - began_s
+        assert isinstance(answer, Busy)
+        assert "gave no answer in time" in answer.why
+        assert 0.5 <= took_s < 2
+        with pytest.raises(StoreUnreadable, match="gave no answer in time"):
+            store.read("A", None, Kind.HOUR, 0, 10)
+
+
+def test_pieces_of_a_long_answer_have_the_whole_time_each() -> None:
+    piece = PIECE % b'[1,"hour","A",0.5,1]'
+    chunks = b"%x\r\n%s\r\n" % (len(piece), piece) * 4 + b"0\r\n\r\n"
+    reply = Reply(200, chunks, headers={"Transfer-Encoding": "chunked"}, drip_s=0.004)
+    with ScriptedHttp([reply]) as server:
+        began_s = time.monotonic()
+        assert len(store_at(server.url, timeout_s=1.5).read("A", None, Kind.HOUR, 0, 10)) == 4
+        assert time.monotonic() - began_s > 1.6
 
 
 def test_nobody_at_the_address_means_busy() -> None:

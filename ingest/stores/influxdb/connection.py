@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
@@ -15,6 +16,7 @@ from isal import igzip
 from ingest.message import StoreUnreadable
 from ingest.stores.influxdb.line_protocol import Body
 from ingest.stores.influxdb.settings import InfluxdbStoreSettings
+from ingest.stores.influxdb.timely import Deadline, TimelyResponse
 
 RETRY_AFTER_S = 1.0
 ASK_SOMEBODY_S = 30.0  # nothing changes until a person has done something
@@ -87,6 +89,7 @@ class Connection:
         self._settings = settings
         self._url = urlsplit(settings.url)
         self._line: http.client.HTTPConnection | None = None
+        self._deadline = Deadline(settings.timeout_s)
 
     def write(self, bucket: str, body: Body) -> Rejected | None:
         """None: all lines are stored. Raises Unavailable."""
@@ -103,7 +106,7 @@ class Connection:
         raise refusal(answer, f"bucket {bucket}")
 
     def ask(self, path: str, body: bytes, headers: Mapping[str, str], most_bytes: int = MOST_ANSWER_BYTES) -> Answer:
-        """What comes of a POST, whatever its status. Raises Unavailable when nothing does, or only the half."""
+        """What comes of a POST, whatever its status. Raises Unavailable when nothing does, or only the half, in time."""
         response = self.send(path, body, headers)
         with self.heard():
             content = response.read(most_bytes)
@@ -114,12 +117,13 @@ class Connection:
         return Answer(response.status, {name.lower(): text for name, text in response.getheaders()}, content)
 
     def send(self, path: str, body: bytes, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-        """The answer to a POST, not yet read. Raises Unavailable.
+        """The answer to a POST, not yet read: all of that is to be done in time, too. Raises Unavailable.
 
         A server may end a connection that was idle just when we use it again: then it is asked once more on a new one.
         Everything that we ask for may be asked for twice.
         """
         headers = {**headers, "Authorization": f"Token {self._token()}"}
+        self.wait_anew()
         with self.heard():
             if self._line is not None:
                 try:
@@ -129,6 +133,10 @@ class Connection:
             self._line = self._connect()
             return self._send(self._line, path, body, headers)
         raise AssertionError  # heard() swallows nothing
+
+    def wait_anew(self) -> None:
+        """Of a long answer that is read piece by piece, each piece has the whole time."""
+        self._deadline.begin()
 
     def close(self) -> None:
         if self._line is not None:
@@ -146,18 +154,24 @@ class Connection:
             raise Unavailable(f"InfluxDB at {self._settings.url} {why}; see whether it runs") from error
 
     def _connect(self) -> http.client.HTTPConnection:
-        host, port, timeout_s = str(self._url.hostname), self._url.port, self._settings.timeout_s
+        host, port = str(self._url.hostname), self._url.port
         try:
             tls = self._settings.tls()
         except OSError as error:
             raise Unavailable(f"store.ca: {self._settings.ca}: {_said(error)}", ASK_SOMEBODY_S) from error
         if tls is not None:
-            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=tls)
-        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+            line: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, context=tls)
+        else:
+            line = http.client.HTTPConnection(host, port)
+        line.response_class = partial(TimelyResponse, self._deadline)  # type: ignore[assignment]  # it is only called
+        return line
 
     def _send(
         self, line: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]
     ) -> http.client.HTTPResponse:
+        line.timeout = self._deadline.left_s()
+        if line.sock is not None:
+            line.sock.settimeout(line.timeout)
         line.request("POST", self._url.path + path, body, dict(headers))
         return line.getresponse()
 

@@ -146,6 +146,7 @@ class Queries:
 
     def _line(self, response: HTTPResponse) -> bytes:
         """Empty at the end of the answer. Raises Unavailable where it breaks off before."""
+        self._connection.wait_anew()
         with self._connection.heard():
             return response.readline() or response.read()  # the second takes the end, and frees the connection
 

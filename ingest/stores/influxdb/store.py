@@ -26,7 +26,8 @@ Y2000_NS, Y2100_NS = 946_684_800_000_000_000, 4_102_444_800_000_000_000
 class InfluxdbStore:
     """Keeps readings in InfluxDB. Opens no connection before it is needed.
 
-    `write` may be called from one thread at a time and `read` from any. Every request waits for `timeout_s` at most.
+    `write` may be called from one thread at a time and `read` from any. Every request waits for `timeout_s` at most,
+    and every piece of a long answer.
     `medium_of` says in which measurement a parameter lies; it must not change its mind.
     """
 
