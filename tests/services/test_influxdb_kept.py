@@ -1,6 +1,7 @@
 """InfluxDB as a site runs it, killed: what it answered 204 to is there; and what the site's script set up."""
 
 import subprocess
+import tomllib
 from collections.abc import Callable
 
 import httpx
@@ -47,6 +48,17 @@ def test_the_buckets_keep_as_long_as_the_file_says(influxdb: Influxdb) -> None:
     kept = {b["name"]: sum(rule["everySeconds"] for rule in b["retentionRules"]) for b in buckets}
     assert {name: kept[name] for name in BUCKETS} == BUCKETS
     assert "set-up" not in kept
+
+
+def test_every_setting_of_the_site_is_one_that_influxd_knows(influxdb: Influxdb) -> None:
+    """It says nothing about those that it does not know."""
+    wanted = tomllib.loads((DEPLOY / "config.toml").read_text())
+    with asked(influxdb, influxdb.token) as client:
+        used = client.get("/config").raise_for_status().json()["config"]
+    assert wanted.keys() <= used.keys()
+    limits = [name for name in wanted if name.startswith("query-")]
+    assert len(limits) == 3
+    assert [used[name] for name in limits] == [wanted[name] for name in limits]
 
 
 def test_the_token_of_the_service_may_read_and_write_its_buckets_and_nothing_else(influxdb: Influxdb) -> None:
