@@ -28,6 +28,16 @@ class Block(msgspec.Struct, array_like=True, gc=False):
     def __len__(self) -> int:
         return len(self.payloads)
 
+    def sizes(self) -> list[int]:
+        """Bytes of each message, with its key and headers."""
+        sizes = list(map(len, self.payloads))
+        if self.keys:
+            sizes = [size + len(key or b"") for size, key in zip(sizes, self.keys, strict=True)]
+        if self.headers:
+            own = (sum(len(name) + len(value) for name, value in each) for each in self.headers)
+            sizes = [size + more for size, more in zip(sizes, own, strict=True)]
+        return sizes
+
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
     """One commit of the journal. Entries are numbered from 1 without gaps, across days."""

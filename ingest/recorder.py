@@ -118,7 +118,7 @@ class Recorder:
 
     def _pieces(self, block: Block) -> Iterator[tuple[Block, int]]:
         """The block, cut where it is too large for one entry, with the bytes of each piece."""
-        sizes = list(map(len, block.payloads))
+        sizes = block.sizes()
         total = sum(sizes)
         if len(sizes) <= self._most_messages and total <= self._most_bytes:
             if sizes:

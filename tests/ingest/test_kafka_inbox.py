@@ -93,8 +93,14 @@ def test_what_is_given_away_still_fills_the_window_until_it_is_durable() -> None
 def test_bytes_fill_the_window_as_well_as_messages() -> None:
     inbox = Inbox(100, 4)
     put(inbox, ONE, 0, 1)
-    assert inbox.room() == 98
+    assert inbox.room() == 3, "as many as fit, by the size of the last, and one more"
     put(inbox, ONE, 10)
+    assert inbox.room() == 0
+
+
+def test_keys_and_headers_fill_it_too() -> None:
+    inbox = Inbox(100, 2_000)
+    inbox.put([Block("k", 0, ["t"], [b"x"], [b"k" * 1_000], [[("name", b"v" * 1_000)]])], {ONE: 1})
     assert inbox.room() == 0
 
 

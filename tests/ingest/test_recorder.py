@@ -281,6 +281,14 @@ def test_cut_blocks_keep_keys_and_headers_beside_their_messages() -> None:
     assert (second.topics, second.keys, second.headers) == (["t/2"], [b"k2"], [[]])
 
 
+def test_headers_cut_an_entry_as_payloads_do() -> None:
+    desk = Desk(most_bytes=1_000)
+    heavy = [[("h", b"v" * 600)], [("h", b"v" * 600)]]
+    desk.one.waiting.append(Taken([Block("one", NOON_NS, ["t", "t"], [b"a", b"b"], [], heavy)], ("one", 1)))
+    desk.recorder.step()
+    assert [len(block) for entry in desk.journal.entries for block in entry.blocks] == [1, 1]
+
+
 def test_a_small_disk_is_survived_by_the_real_journal_as_well(tmp_path: Path) -> None:
     desk = Desk()
     journal = SqliteJournal(tmp_path, sync=False, most_pages=8)

@@ -116,7 +116,9 @@ def test_a_record_larger_than_what_is_fetched_at_once_comes_whole(kafka: Kafka) 
     make_topic(kafka.address, topic, 1, **{"max.message.bytes": str(8 << 20)})
     large = bytes(5 << 20)
     write(kafka.address, topic, [b"before", large, b"after"], max_request_size=8 << 20)
-    with Probe(kafka.address, topic, most_partition_bytes=10_000, most_fetch_bytes=10_000) as probe:
+    with Probe(
+        kafka.address, topic, most_message_bytes=8 << 20, most_partition_bytes=10_000, most_fetch_bytes=10_000
+    ) as probe:
         probe.take_and_acknowledge(3)
     assert probe.payloads == [b"before", large, b"after"]
 
@@ -168,3 +170,28 @@ def test_gaps_that_a_transaction_leaves_are_no_loss(kafka: Kafka, topic: str) ->
         until(lambda: len(probe.told(SourceLag)) > looks + 1)
         assert not probe.told(PossibleLoss)
     assert sorted(probe.payloads) == [b"a", b"b", b"c"]
+
+
+def test_what_transactions_leave_behind_is_no_lag(kafka: Kafka, topic: str) -> None:
+    write_transactions(kafka.address, topic, [([b"a"], True), ([b"given up"] * 300, False)])
+    with Probe(kafka.address, topic) as probe:
+        probe.take_and_acknowledge(1)
+        looks = len(probe.told(SourceLag))
+        until(lambda: len(probe.told(SourceLag)) > looks + 2)
+        assert probe.told(SourceLag)[-1].messages == 0
+
+
+def test_of_an_enormous_record_the_beginning_is_kept_and_what_follows_comes(kafka: Kafka, topic: str) -> None:
+    sent = [
+        Written(b"v" * 300_000, b"k" * 5_000, [("first", b"1"), ("large", b"h" * 5_000)], 1),
+        Written(b"next", b"k", [("h", b"1")], 1),
+    ]
+    write(kafka.address, topic, sent, compression_type="zstd")
+    with Probe(kafka.address, topic, most_message_bytes=1_000) as probe:
+        probe.take_and_acknowledge(2)
+    assert probe.payloads == [b"v" * 1_000, b"next"]
+    assert [key for block in probe.blocks for key in block.keys] == [b"k" * 1_000, b"k"]
+    assert [each for block in probe.blocks for each in block.headers] == [
+        [("first", b"1"), ("jianwei.headers-cut", b"2")],
+        [("h", b"1")],
+    ]

@@ -13,6 +13,7 @@ from threading import Lock
 from ingest.message import Block, Taken
 
 Partition = tuple[str, int]
+FIRST_GUESS_BYTES = 64 * 1024  # so that the first fetch of unknown messages is a small one
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Inbox:
         self._order: deque[_Group] = deque()  # of the present assignment, in the order of arrival
         self._due: dict[Partition, int] = {}
         self._held = _Load()
+        self._mean_bytes = FIRST_GUESS_BYTES  # of a message, as they came last
 
     @property
     def held(self) -> int:
@@ -55,19 +57,22 @@ class Inbox:
     def room(self) -> int:
         """How many messages may come; 0: fetch no more."""
         with self._lock:
-            full = self._held.payload_bytes >= self._most_bytes
-            return 0 if full else max(0, self._most_messages - self._held.messages)
+            left = self._most_bytes - self._held.payload_bytes
+            return (
+                0 if left <= 0 else max(0, min(self._most_messages - self._held.messages, 1 + left // self._mean_bytes))
+            )
 
     def put(self, blocks: list[Block], offsets: Mapping[Partition, int]) -> None:
         """Messages that came together; `offsets`: the next one of each of their partitions."""
         messages = sum(map(len, blocks))
-        payload_bytes = sum(len(payload) for block in blocks for payload in block.payloads)
+        payload_bytes = sum(sum(block.sizes()) for block in blocks)
         with self._lock:
             self._blocks += blocks
             self._coming.messages += messages
             self._coming.payload_bytes += payload_bytes
             self._coming.offsets |= offsets
             self._held.add(messages, payload_bytes)
+            self._mean_bytes = max(1, payload_bytes // max(1, messages))
 
     def take(self) -> Taken | None:
         """Everything that came since the last call, in order; None when there is nothing."""

@@ -25,6 +25,7 @@ COMMIT_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 BEAT_S = 0.25
 OFTEN = 10  # times that partitions are given away
+CUT = "jianwei.headers-cut"  # how many there were, where they were too large
 MOST_A_FETCH = 5_000  # records: what is fetched ahead is cut so that the loop is never busy for long
 
 
@@ -160,7 +161,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
             elif first != expected:
                 self._gaps.setdefault(place, expected)
             self._next[place] = offsets[place] = last + 1
-            blocks.append(_block(self._settings.name, received_ns, place, records))
+            blocks.append(_block(self._settings, received_ns, place, records))
             messages += len(records)
         self._inbox.put(blocks, offsets)
         return messages
@@ -268,8 +269,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
             begins = await consumer.beginning_offsets(mine)
             ends = await consumer.end_offsets(mine)
             self._miss(begins)
-            start = begins if self._settings.auto_offset_reset == "earliest" else ends
-            lag = sum(max(0, ends[place] - self._next.get(place, start[place])) for place in mine)
+            for place in mine:  # the client's position passes over what transactions leave, our `_next` does not
+                lag += max(0, ends[place] - await consumer.position(place))
         else:
             await consumer.topics()  # a member in reserve, with no partition, is well too
         self.heard_s = time.monotonic()
@@ -296,20 +297,37 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ha
             self.loop_lag_s = max(self.loop_lag_s, time.monotonic() - self.beat_s - BEAT_S)
 
 
-def _block(source: str, received_ns: int, place: TopicPartition, records: Sequence[Any]) -> Block:
-    """Records of one partition, as they came: a record without a value is a message without bytes."""
-    keys = [record.key for record in records]
-    headers = [record.headers for record in records]
+def _block(settings: KafkaSourceSettings, received_ns: int, place: TopicPartition, records: Sequence[Any]) -> Block:
+    """Records of one partition, as they came: a record without a value is a message without bytes.
+
+    Of what is too large the beginning is kept, which no format takes for the whole; partition and offset say where the
+    whole is.
+    """
+    most = settings.most_message_bytes
+    keys = [record.key and record.key[:most] for record in records]
+    headers = [_headers(record.headers, most) for record in records]
     return Block(
-        source,
+        settings.name,
         received_ns,
         [place.topic] * len(records),
-        [record.value or b"" for record in records],
+        [(record.value or b"")[:most] for record in records],
         keys if any(key is not None for key in keys) else [],
-        [[(name, value or b"") for name, value in each] for each in headers] if any(headers) else [],
+        headers if any(headers) else [],
         place.partition,
         [record.offset for record in records],
     )
+
+
+def _headers(headers: Sequence[tuple[str, bytes | None]], most_bytes: int) -> list[tuple[str, bytes]]:
+    """All, or those in front that are no larger together, and a word about it."""
+    kept: list[tuple[str, bytes]] = []
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value or b"")
+        if size > most_bytes:
+            return [*kept, (CUT, str(len(headers)).encode())]
+        kept.append((name, value or b""))
+    return kept
 
 
 def _ms(seconds: float) -> int:

@@ -73,6 +73,9 @@ class KafkaSourceSettings(BaseModel):
     silence_s: float = Field(default=20.0, gt=0)  # health is red when no broker answered for so long
     window_messages: int = Field(default=20_000, ge=1)
     window_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    most_message_bytes: int = Field(
+        default=2 * 1024 * 1024, ge=64
+    )  # of a larger value, key or set of headers the beginning
     most_partition_bytes: int = Field(
         default=1024 * 1024, ge=1
     )  # fetched ahead for a partition; a larger record comes too
