@@ -10,6 +10,16 @@ from tests.services.influxdb import Influxdb
 from tests.services.kafka import Kafka
 from tests.services.mosquitto import Mosquitto
 
+# A call of aiokafka that is cut short while it connects forgets its connection, which is closed when it is collected, in
+# whatever test runs then. Nobody but the library can close it sooner.
+FORGOTTEN_BY_AIOKAFKA = "ignore:[Uu]nclosed:ResourceWarning"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("services") is not None:
+            item.add_marker(pytest.mark.filterwarnings(FORGOTTEN_BY_AIOKAFKA))
+
 
 @pytest.fixture(scope="session")
 def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
