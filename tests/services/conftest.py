@@ -10,15 +10,16 @@ from tests.services.influxdb import Influxdb
 from tests.services.kafka import Kafka
 from tests.services.mosquitto import Mosquitto
 
-# A call of aiokafka that is cut short while it connects forgets its connection, which is closed when it is collected, in
-# whatever test runs then. Nobody but the library can close it sooner.
-FORGOTTEN_BY_AIOKAFKA = "ignore:[Uu]nclosed:ResourceWarning"
+# A call of aiokafka that is cut short while it connects forgets its connection and its tasks, which end when they are
+# collected, in whatever test runs then. Nobody but the library can end them sooner.
+FORGOTTEN_BY_AIOKAFKA = ("ignore:[Uu]nclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("services") is not None:
-            item.add_marker(pytest.mark.filterwarnings(FORGOTTEN_BY_AIOKAFKA))
+            for forgotten in FORGOTTEN_BY_AIOKAFKA:
+                item.add_marker(pytest.mark.filterwarnings(forgotten))
 
 
 @pytest.fixture(scope="session")
