@@ -305,14 +305,14 @@ def _block(settings: KafkaSourceSettings, received_ns: int, place: TopicPartitio
     """
     most = settings.most_message_bytes
     keys = [record.key and record.key[:most] for record in records]
-    headers = [_headers(record.headers, most) for record in records]
+    headers = [_headers(record.headers, most) for record in records] if any(r.headers for r in records) else []
     return Block(
         settings.name,
         received_ns,
         [place.topic] * len(records),
         [(record.value or b"")[:most] for record in records],
         keys if any(key is not None for key in keys) else [],
-        headers if any(headers) else [],
+        headers,
         place.partition,
         [record.offset for record in records],
     )
