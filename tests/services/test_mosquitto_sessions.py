@@ -48,6 +48,15 @@ def forget(broker: Mosquitto, client_id: str) -> None:
     line.close()
 
 
+def said_goodbye(broker: Mosquitto, client_id: str) -> bool:
+    """The broker has read its last connection to the end, the acknowledgements before the goodbye too.
+
+    Who connects again sooner takes the session over, and what the broker has not read of the old connection is gone.
+    """
+    last = [line for line in broker.said().splitlines() if client_id in line][-1:]
+    return bool(last) and "disconnected" in last[0]
+
+
 # Sessions
 
 
@@ -254,6 +263,7 @@ def test_p6_messages_of_every_qos_come_and_are_acknowledged(
         probe.take_and_acknowledge(300)
         assert sorted(probe.payloads, key=int) == numbers(0, 300)
         assert not probe.told(PartFailed)
+    until(lambda: said_goodbye(mosquitto, session["client_id"]))
     with Probe(mosquitto.port, protocol=protocol, **session) as again:
         again.well()
         assert again.nothing_comes(0.5)
