@@ -100,3 +100,77 @@ snapshots = Table(
     Column("mark", BigInteger, primary_key=True, autoincrement=False),
     Column("engine", LargeBinary, nullable=False),
 )
+
+# The register of stations as it was entered by hand: every version of every entry is kept. `body` is the entry as JSON.
+stations = Table(
+    "stations",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),  # in the order of entering
+    Column("station", String(64), nullable=False),
+    Column("what", String(16), nullable=False),  # added | changed | admitted | removed
+    Column("entered_ns", BigInteger, nullable=False),
+    Column("entered_by", Text, nullable=False),
+    Column("body", Text, nullable=False),  # empty: removed
+    Index(None, "station", "number"),
+)
+
+# What a station's logger shares with us. Shown to nobody, and without history.
+station_secrets = Table(
+    "station_secrets",
+    metadata,
+    Column("station", String(64), primary_key=True),
+    Column("password", Text),
+    Column("sm4_key", LargeBinary),
+    Column("entered_ns", BigInteger, nullable=False),
+)
+
+# What was last heard of each logger: of registered ones, and of those that wait to be admitted (`station` empty).
+loggers = Table(
+    "loggers",
+    metadata,
+    Column("mn", String(32), primary_key=True),
+    Column("source", String(64), primary_key=True),
+    Column("station", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # connected | gone | waiting | refused
+    Column("address", Text, nullable=False),
+    Column("edition", String(16), nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("last_ns", BigInteger, nullable=False),
+    Column("times", Integer, nullable=False),  # connections, or attempts
+    Column("offset_ns", BigInteger),  # its clock before ours
+    Column("why", Text, nullable=False),
+)
+
+# What stations are asked for, by people and by the program, and what came of it.
+requests = Table(
+    "requests",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("station", String(64), nullable=False),
+    Column("mn", String(32), nullable=False),
+    Column("cn", String(4), nullable=False),
+    Column("fields", Text, nullable=False),  # JSON: name to text
+    Column("asked_ns", BigInteger, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("episode", String(64), nullable=False),  # whose gap it shall fill, or empty
+    Column("state", String(16), nullable=False),  # due | sent | accepted | done | refused | unanswered | gone
+    Column("moved_ns", BigInteger, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("frames", Integer, nullable=False),
+    Column("readings", Integer, nullable=False),
+    Index(None, "state", "number"),
+    Index(None, "station", "number"),
+)
+
+# What is remarked on an episode, by the program or by people, in Chinese and English.
+notes = Table(
+    "notes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("episode", String(64), nullable=False),
+    Column("noted_ns", BigInteger, nullable=False),
+    Column("noted_by", Text, nullable=False),
+    Column("zh", Text, nullable=False),
+    Column("en", Text, nullable=False),
+    Index(None, "episode", "number"),
+)

@@ -6,6 +6,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rules.readings import Counts, Transition
 
@@ -47,6 +48,53 @@ class SourceLag:
     source: str
     messages: int
     loop_lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoggerSeen:
+    """A registered station's logger came (`connected`), is still there, or went.
+
+    `offset_ns`: how far its clock is before ours; None where it has not said the time.
+    """
+
+    source: str
+    station: str
+    mn: str
+    address: str
+    edition: str
+    connected: bool
+    at_ns: int
+    offset_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggerRefused:
+    """A logger whose data we do not take: nobody has registered its MN (`is_unknown`), or `why` says what is wrong."""
+
+    source: str
+    mn: str
+    address: str
+    edition: str
+    at_ns: int
+    is_unknown: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMoved:
+    """What became of a request to a station. `said`: in the words of the protocol or ours, for the operator.
+
+    `state`: sent (and waits for an answer), accepted (9011 has said so), done, refused, unanswered, or gone (the
+    station is not connected).
+    """
+
+    source: str
+    number: int
+    state: Literal["sent", "accepted", "done", "refused", "unanswered", "gone"]
+    said: str
+    at_ns: int
+    frames: int = 0  # of data that came for it
+    readings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +200,9 @@ Record = (
     | PossibleLoss
     | Rebalanced
     | SourceLag
+    | LoggerSeen
+    | LoggerRefused
+    | RequestMoved
     | EntryWritten
     | JournalRefused
     | BatchJudged

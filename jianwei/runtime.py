@@ -33,8 +33,9 @@ from ingest.pipeline import JournalFallsShort, Worker
 from ingest.quarantine import Quarantine
 from ingest.recorder import Recorder
 from ingest.records import Clock, PartFailed
-from ingest.site import Site
+from ingest.site import Roster, Site
 from ingest.sources import SourceSettings, open_source
+from ingest.sources import Surroundings as SourceSurroundings
 from ingest.sources.mqtt import MqttSourceSettings
 from ingest.stores import Surroundings as StoreSurroundings
 from ingest.stores import open_store
@@ -117,13 +118,15 @@ class Runtime:
         self.telemetry.opened({e.id: e.level for e in self.ledger.episodes(open_only=True, limit=100_000)})
         self._check_that_they_belong_together()
         self.broker = self._broker(exits)
-        self.sources = [open_source(s, clock, emit) for s in self._source_settings()]
+        self.roster = Roster(Site(self.catalogue, self.stations))
+        here = SourceSurroundings(clock, emit, self.roster)
+        self.sources = [open_source(s, here) for s in self._source_settings()]
         self.uploader = Uploader(self.store, self.quarantine, emit, most_rows=settings.store.most_rows)
         watchlist = Binding(self.catalogue, self.stations)
         self.worker = Worker(
             self.journal,
             lambda snapshot: Engine(watchlist) if snapshot is None else Engine.restore(snapshot, watchlist),
-            lambda: chooser(settings.formats, Site(self.catalogue, self.stations)),
+            lambda: chooser(settings.formats, self.roster.site),
             self.quarantine,
             self.uploader,
             self.ledger,

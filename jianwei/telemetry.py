@@ -180,6 +180,25 @@ class Telemetry:
         self.meters.loop_lag.labels(record.source).set(record.loop_lag_s)
 
     @_note.register
+    def _(self, record: done.LoggerSeen) -> None:
+        self.log.debug(
+            "logger connected" if record.connected else "logger gone",
+            source=record.source,
+            station=record.station,
+            address=record.address,
+        )
+
+    @_note.register
+    def _(self, record: done.LoggerRefused) -> None:
+        self.log.warning("logger refused", source=record.source, mn=record.mn, address=record.address, why=record.why)
+
+    @_note.register
+    def _(self, record: done.RequestMoved) -> None:
+        self.log.info(
+            "request to a station", source=record.source, number=record.number, state=record.state, said=record.said
+        )
+
+    @_note.register
     def _(self, record: done.EntryWritten) -> None:
         self.meters.messages.labels("journaled").inc(record.messages)
         self.meters.commit.observe(record.took_s)

@@ -7,9 +7,10 @@ C may be worded as law. Dates are days of the calendar in Asia/Shanghai, both en
 """
 
 from datetime import date
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from rules.readings import Kind
 
@@ -25,6 +26,15 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 StationId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 PositiveSeconds = Annotated[int, Field(ge=1, le=31 * 86400)]
 Amount = Annotated[float, Field(ge=-1e15, le=1e15)]  # told in another unit it is still a number
+
+
+def _network(said: str) -> str:
+    """An address of IP or a network such as 10.2.0.0/16, as it stands. Raises ValueError."""
+    ip_network(said)
+    return said
+
+
+Network = Annotated[str, AfterValidator(_network)]
 
 KINDS: dict[str, Kind] = {kind.name.lower(): kind for kind in Kind}
 
@@ -270,7 +280,8 @@ class Logger(Strict):
 
     `mn` is what it calls itself, where that is not the station's id. `checks` are taken beside that of the standard.
     `flags` are all its data flags, by what they mean in letters of HJ 212; `codes` its own names of parameters;
-    `units` what its values are in, where that is not the unit of our readings.
+    `units` what its values are in, where that is not the unit of our readings. `addresses`: networks that it may
+    connect from, none: any. `clock`: whether a clock that is wrong is only reported, or also set.
     """
 
     mn: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")] | None = None
@@ -280,6 +291,8 @@ class Logger(Strict):
     flags: dict[Annotated[str, Field(pattern=r"^[!-~]{1,4}$")], FlagLetter] | None = None
     codes: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]{1,20}$")], Code] = {}
     units: dict[Code, Text] = {}
+    addresses: list[Network] = []
+    clock: Literal["report", "correct"] = "report"
 
 
 class Station(Strict):

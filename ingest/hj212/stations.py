@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from ingest.hj212.profiles import Profile, Stations
-from ingest.site import Site
+from ingest.site import Secrets, Site
 from rules.index import Catalogue
 from rules.readings import FLAG_LETTERS
 from rules.schema import Logger, Station
@@ -18,7 +18,9 @@ def stations_of(site: Site) -> Stations:
     if catalogue is None:
         return Stations()
     profiles = {
-        (station.logger and station.logger.mn) or station.id: profile_of(station, catalogue)
+        (station.logger and station.logger.mn) or station.id: profile_of(
+            station, catalogue, site.secrets.get(station.id, Secrets())
+        )
         for station in sorted(site.stations.values(), key=lambda station: bool(station.logger and station.logger.mn))
     }
     return Stations(profiles, codes_of_2005(catalogue), _known(catalogue))
@@ -30,12 +32,14 @@ def codes_of_2005(catalogue: Catalogue) -> dict[str, str]:
     return {row.old_code: row.code for row in rows if row.old_code and row.old_code != row.code}
 
 
-def profile_of(station: Station, catalogue: Catalogue) -> Profile:
+def profile_of(station: Station, catalogue: Catalogue, secrets: Secrets) -> Profile:
     logger = station.logger or Logger()
     units = {code: catalogue.unit_of(station.station_type, code) for code in logger.units}
     return Profile(
         station=station.id,
         edition=logger.edition,
+        password=secrets.password,
+        key=secrets.sm4_key,
         checks=tuple(logger.checks),
         encoding=logger.encoding,
         flags=None if logger.flags is None else {said: FLAG_LETTERS[letter] for said, letter in logger.flags.items()},

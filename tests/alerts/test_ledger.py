@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from alerts.bodies import as_text, limit_from, point_from, transition_from
 from alerts.database import open_engine, transaction, upgrade
 from alerts.ledger import LedgerUnavailable, Resumed, SqlLedger
-from alerts.migrations.versions import first_schema
+from alerts.migrations.versions import stations_and_requests
 from alerts.routing import Route
 from alerts.schema import metadata
 from ingest.message import Ledger
@@ -54,7 +54,7 @@ def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
     upgrade(engine)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == first_schema.revision
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == stations_and_requests.revision
     engine.dispose()
 
 

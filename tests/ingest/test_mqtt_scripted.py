@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.records import Connected, ConnectionLost, PartFailed, PossibleLoss, Record
-from ingest.sources import open_source
+from ingest.sources import Surroundings, open_source
 from ingest.sources.mqtt import MqttSource
 from jianwei.clock import wall_ns
 from tests.brokers_by_packets import (
@@ -617,7 +617,7 @@ def test_one_received_time_a_read_and_a_nap_makes_reads_large(broker: ScriptedBr
 
 
 def test_the_table_of_sources_opens_it(broker: ScriptedBroker) -> None:
-    source = open_source(Probe(broker.port).settings, wall_ns, lambda _record: None)
+    source = open_source(Probe(broker.port).settings, Surroundings(wall_ns, lambda _record: None))
     assert isinstance(source, MqttSource)
     source.start()
     line = broker.accept()
