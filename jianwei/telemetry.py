@@ -75,6 +75,7 @@ class Meters:
         self.lag = gauge("kafka_consumer_lag", "Messages that wait in Kafka for this member", "source")
         self.loop_lag = gauge("kafka_loop_lag_seconds", "The client's loop had no time for so long, at most", "source")
         self.rebalances = counter("kafka_rebalances_total", "Times partitions were dealt anew", "source")
+        self.loggers = counter("logger_reports_total", "What was told of data loggers on their lines", "source", "what")
         self.messages = counter("ingest_messages_total", "Messages, by what became of them", "result")
         self.rejected = counter("ingest_rejected_total", "Messages and values sent to quarantine", "reason")
         self.unacked = gauge("ingest_unacked", "Messages taken from sources and not yet durable")
@@ -181,6 +182,7 @@ class Telemetry:
 
     @_note.register
     def _(self, record: done.LoggerSeen) -> None:
+        self.meters.loggers.labels(record.source, "seen" if record.connected else "gone").inc()
         self.log.debug(
             "logger connected" if record.connected else "logger gone",
             source=record.source,
@@ -190,6 +192,7 @@ class Telemetry:
 
     @_note.register
     def _(self, record: done.LoggerRefused) -> None:
+        self.meters.loggers.labels(record.source, "unknown" if record.is_unknown else "refused").inc()
         self.log.warning("logger refused", source=record.source, mn=record.mn, address=record.address, why=record.why)
 
     @_note.register

@@ -25,7 +25,7 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "next", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "next", "0002", None, None
 
 
 def upgrade():
@@ -119,7 +119,7 @@ def test_a_migration_that_breaks_off_leaves_the_ledger_as_it_was(later: Path, tm
     later.write_text(NEXT.format(then="raise OSError('no space left')"))
     with pytest.raises(OSError, match="no space left"):
         SqlLedger(f"sqlite:///{tmp_path / 'ledger.sqlite'}", [], wall_ns)
-    assert version_and_columns(tmp_path / "ledger.sqlite") == ("0001", False)
+    assert version_and_columns(tmp_path / "ledger.sqlite") == ("0002", False)
     later.unlink()
     with closing(SqlLedger(f"sqlite:///{tmp_path / 'ledger.sqlite'}", [], wall_ns)) as ledger:
         assert ledger.transitions(found.episode) == [found]
