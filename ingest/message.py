@@ -1,7 +1,7 @@
 """The rim's few nouns, and the doors through which a source, a format, a journal and a store are plugged in."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -107,6 +107,30 @@ class Source(Protocol):
 
     def stop(self) -> None:
         """Ends reading; what is not acknowledged stays with the sender."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a station shall be asked: a command of its protocol with its fields. `number` is the asker's name for it."""
+
+    number: int
+    mn: str
+    cn: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+class Asking(Protocol):
+    """A source whose stations can be asked."""
+
+    @property
+    def name(self) -> str: ...
+
+    def ask(self, request: Request) -> None:
+        """From any thread, and at once. What becomes of it is told as RequestMoved.
+
+        In the end that is exactly one of done, refused, unanswered and gone.
+        """
         ...
 
 

@@ -8,16 +8,17 @@ from typing import Literal
 from ingest.hj212.commands import COMMANDS
 from ingest.hj212.crc import crc
 from ingest.hj212.segment import EDITION_SHIFT, Head
+from ingest.hj212.sm4 import encrypted
 
 INTERACTION = "91"
 BIT = {"2005": 0, "2017": 1, "2025": 2, "surface_water": 2}  # the edition in Flag
 Said = Literal["9011", "9012"]
 
 
-def framed(segment: str) -> bytes:
-    """A frame around an ASCII data segment."""
+def framed(segment: str, key: bytes | None = None) -> bytes:
+    """A frame around an ASCII data segment; with a `key` of SM4 CP is encrypted, under the check of the clear text."""
     data = segment.encode("ascii")
-    return b"##%04d%b%04X\r\n" % (len(data), data, crc(data))
+    return b"##%04d%b%04X\r\n" % (len(data), data if key is None else encrypted(data, key), crc(data))
 
 
 def answer(head: Head) -> bytes | None:
@@ -45,11 +46,11 @@ def result(head: Head, cn: Said, code: int) -> bytes:
 
 def _headed(head: Head, cn: str) -> str:
     """The head of an answer: QN, password and MN as they came, the edition without its other bits."""
-    password = "" if head.pw is None else f"PW={_ascii(head.pw)};"
+    password = "" if head.pw is None else f"PW={sendable(head.pw)};"
     named = f"MN={head.mn};" if head.mn else ""
     return f"QN={head.qn};ST={INTERACTION};CN={cn};{password}{named}Flag={BIT[head.edition] << EDITION_SHIFT};"
 
 
-def _ascii(text: str) -> str:
+def sendable(text: str) -> str:
     """Passwords are what they are; what cannot stand in a frame is not given back."""
     return "".join(letter for letter in text if letter.isalnum() and letter.isascii())
