@@ -174,16 +174,24 @@ class Dialogue:
                 frames.append(self._sent(station, station.open, now_ns))
         return frames
 
-    def heard(self, frame: Frame, now_ns: int) -> str:
-        """Every frame that came from a registered station. The sentence, if any, is about an answer nobody waits for."""
-        head = frame.head
-        if head.cn in ANSWERS:
-            return self._answered(frame, now_ns)
-        station = self._stations.get(head.mn.upper())
+    def met(self, head: Head) -> None:
+        """A registered station speaks on this connection. `heard` does it too."""
+        mn = head.mn.upper()
+        station = self._stations.get(mn)
         if station is None:
-            station = self._stations[head.mn.upper()] = _Station(head)
-        if head.st != INTERACTION:
+            self._stations[mn] = _Station(head)
+        elif head.st != INTERACTION:
             station.head = head
+
+    def heard(self, frame: Frame, now_ns: int) -> str:
+        """A frame of a registered station: one of `ANSWERS`, or while `next_ns` is not None any; others may be left out.
+
+        The sentence, if any, is about an answer that nobody waits for.
+        """
+        if frame.head.cn in ANSWERS:
+            return self._answered(frame, now_ns)
+        self.met(frame.head)
+        station = self._stations[frame.head.mn.upper()]
         if station.open is not None and _belongs(frame, station.open):
             self._came(station, station.open, frame, now_ns)
         return ""

@@ -201,6 +201,17 @@ def test_a_late_answer_and_one_that_nobody_asked_for_change_nothing_and_are_told
     assert states(it.moved()) == ["sent", "done"]
 
 
+def test_the_late_answer_to_one_request_is_none_to_the_next() -> None:
+    it = dialogue(patience=Patience(again=0))
+    it.ask(asked("1061", 1), NOON_NS)
+    it.ask(asked("1061", 2), NOON_NS)
+    first = qn_of(it.step(NOON_NS)[0])
+    (second,) = it.step(NOON_NS + 10 * SECOND_NS)
+    assert it.heard(said(first, "9011", "QnRtn=2"), NOON_NS + 11 * SECOND_NS) != ""
+    it.heard(said(qn_of(second), "9012", "ExeRtn=1"), NOON_NS + 12 * SECOND_NS)
+    assert [(each.number, each.state) for each in it.moved()][-1] == (2, "done")
+
+
 def test_a_lost_connection_leaves_nothing_open() -> None:
     it = dialogue()
     for number in range(3):
