@@ -47,6 +47,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
 }
 TOLD = frozenset({"SystemTime", "RtdInterval", "MinInterval", "VaseNo", "CstartTime", "Ctime", "Stime"})
 LONGEST_TOLD = 40
+MOST_KNOWN = 10_000  # frames of one request: what comes twice is one
 REMEMBERED = 64  # requests that ended: their late answers are known as such
 
 
@@ -116,6 +117,7 @@ class _Open:
     frames: int = 0
     readings: int = 0
     said: str = ""  # fields that were asked for
+    known: set[int] = field(default_factory=set)  # frames that came, by their hash
 
 
 @dataclass(slots=True)
@@ -267,7 +269,10 @@ class Dialogue:
         if not opened.accepted:
             self._accept(opened, now_ns)
         opened.since_ns = now_ns
-        if "duplicate_frame" not in frame.warnings:
+        known = hash(frame.data)
+        if known not in opened.known:
+            if len(opened.known) < MOST_KNOWN:
+                opened.known.add(known)
             opened.frames += 1
             opened.readings += sum(len(fields.keys() - TEXTS) for fields in frame.items.values())
         told = {name: text[:LONGEST_TOLD] for name, text in frame.params.items() if name in TOLD}

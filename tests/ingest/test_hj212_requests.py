@@ -1,7 +1,6 @@
 """Requests to stations: how they are written, when they are sent, and what answers make of them."""
 
 import pytest
-from hj212_asking import FINAL, MN, NOON_NS, SPAN, asked, dialogue, frame_of, live, minute, qn_of, said, states
 
 from ingest.hj212.framing import Connection
 from ingest.hj212.profiles import Profile, Stations
@@ -9,6 +8,20 @@ from ingest.hj212.requests import Dialogue, Pace, Patience
 from ingest.hj212.segment import Frame
 from ingest.hj212.sm4 import looks_encrypted
 from rules.readings import SECOND_NS
+from tests.ingest.hj212_asking import (
+    FINAL,
+    MN,
+    NOON_NS,
+    SPAN,
+    asked,
+    dialogue,
+    frame_of,
+    live,
+    minute,
+    qn_of,
+    said,
+    states,
+)
 
 QN = "20260512120000000"
 HEAD = f"QN={QN};ST=32"
@@ -64,6 +77,7 @@ def test_history_comes_in_frames_and_ends_with_a_word() -> None:
     qn = qn_of(it.step(NOON_NS)[0])
     it.heard(said(qn, "9011", "QnRtn=1"), NOON_NS)
     it.heard(minute(qn), NOON_NS)
+    it.heard(minute(qn), NOON_NS)  # again
     it.heard(minute("20260512120001000", "20260512090100"), NOON_NS)  # a QN of its own
     it.heard(minute("20260512120002000", "20260512115900"), NOON_NS)  # live: not of the span
     it.heard(live(), NOON_NS)

@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from hj212_asking import FINAL, MN, NOON_NS, SPAN, asked, live, minute, qn_of, said
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.hj212.requests import Dialogue, Pace, Patience
 from rules.readings import SECOND_NS
+from tests.ingest.hj212_asking import FINAL, MN, NOON_NS, SPAN, asked, live, minute, qn_of, said
 
 MNS = (MN, "OTHER-1")
 PATIENCE = Patience(answer_s=4, again=2, work_s=6, whole_s=20, most_waiting=3)
