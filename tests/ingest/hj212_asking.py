@@ -1,6 +1,6 @@
 """A dialogue with a logger that says what a test lets it say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ingest.hj212.answers import framed
 from ingest.hj212.framing import Connection
@@ -49,8 +49,8 @@ def dialogue(edition: str = "2017", patience: Patience | None = None, per_s: flo
     return made
 
 
-def asked(cn: str, number: int = 1, mn: str = MN, **fields: str) -> Request:
-    return Request(number, mn, cn, fields)
+def asked(cn: str, number: int = 1, mn: str = MN, fields: Mapping[str, str] | None = None) -> Request:
+    return Request(number, mn, cn, fields or {})
 
 
 def qn_of(frame: bytes) -> str:

@@ -52,7 +52,7 @@ def test_a_request_is_written_in_the_edition_of_its_station(
     edition: str, cn: str, fields: dict[str, str], written: str
 ) -> None:
     it = dialogue(edition)
-    it.ask(asked(cn, **fields), NOON_NS)
+    it.ask(asked(cn, fields=fields), NOON_NS)
     (frame,) = it.step(NOON_NS)
     assert frame[6:-6].decode() == written
     assert isinstance(Connection().receive(frame)[0], Frame)
@@ -63,7 +63,7 @@ def test_data_commands_to_a_station_of_2025_with_a_key_are_encrypted_and_others_
     for cn, fields, hidden in (("2051", SPAN, True), ("1011", {}, False)):
         it = Dialogue(stations)
         it.heard(live("2025"), NOON_NS)
-        it.ask(asked(cn, **fields), NOON_NS)
+        it.ask(asked(cn, fields=fields), NOON_NS)
         (frame,) = it.step(NOON_NS)
         assert looks_encrypted(frame[6:-6]) == hidden
         (read,) = Connection(stations).receive(frame)
@@ -73,7 +73,7 @@ def test_data_commands_to_a_station_of_2025_with_a_key_are_encrypted_and_others_
 
 def test_history_comes_in_frames_and_ends_with_a_word() -> None:
     it = dialogue()
-    it.ask(asked("2051", **SPAN), NOON_NS)
+    it.ask(asked("2051", fields=SPAN), NOON_NS)
     qn = qn_of(it.step(NOON_NS)[0])
     it.heard(said(qn, "9011", "QnRtn=1"), NOON_NS)
     it.heard(minute(qn), NOON_NS)
@@ -148,7 +148,7 @@ def test_without_an_answer_the_same_is_sent_again_three_times_ten_seconds_apart_
 
 def test_a_station_that_took_it_is_not_asked_again_and_has_time_while_data_come() -> None:
     it = dialogue(patience=Patience(work_s=60, whole_s=150))
-    it.ask(asked("2051", **SPAN), NOON_NS)
+    it.ask(asked("2051", fields=SPAN), NOON_NS)
     qn = qn_of(it.step(NOON_NS)[0])
     it.heard(said(qn, "9011", "QnRtn=1"), NOON_NS)
     ended = []
@@ -257,7 +257,7 @@ def test_a_lost_connection_leaves_nothing_open() -> None:
 )
 def test_what_cannot_be_asked_is_refused_before_it_is_sent(cn: str, fields: dict[str, str], words: str) -> None:
     it = dialogue()
-    it.ask(asked(cn, **fields), NOON_NS)
+    it.ask(asked(cn, fields=fields), NOON_NS)
     (moved,) = it.moved()
     assert moved.state == "refused"
     assert words in moved.said

@@ -11,7 +11,7 @@ from tests.ingest.hj212_asking import FINAL, MN, NOON_NS, SPAN, asked, live, min
 
 MNS = (MN, "OTHER-1")
 PATIENCE = Patience(answer_s=4, again=2, work_s=6, whole_s=20, most_waiting=3)
-COMMANDS = {"1061": {}, "1012": {}, "2012": {}, "2011": {}, "2051": SPAN}
+COMMANDS: dict[str, dict[str, str]] = {"1061": {}, "1012": {}, "2012": {}, "2011": {}, "2051": SPAN}
 LONGEST_S = 4 * (3 * 4 + 20)  # those that wait and one that is open, each as long as it may last
 
 asks = st.tuples(st.just("ask"), st.sampled_from(MNS), st.sampled_from(sorted(COMMANDS)))
@@ -40,7 +40,7 @@ class Line:
         match action:
             case "ask", str(mn), str(cn):
                 self.asked.append(len(self.asked))
-                self.dialogue.ask(asked(cn, self.asked[-1], mn, **COMMANDS[cn]), self.now_ns)
+                self.dialogue.ask(asked(cn, self.asked[-1], mn, COMMANDS[cn]), self.now_ns)
             case "answer", int(back), str(cn), str(code) if self.sent:
                 mn, qn = self.sent[-1 - back % len(self.sent)]
                 self.answer(mn, qn, cn, code)
