@@ -113,9 +113,9 @@ def _framed(payload: bytes, at: int) -> bytes | None:
     digits = payload[at + len(HEADER) : at + HEAD_BYTES]
     if not digits.isdigit() or not payload.startswith(HEADER, at):
         return None
-    length = int(digits)
-    end = at + HEAD_BYTES + length
-    if not 0 < length <= MOST_DATA or not payload.startswith(END, end + CHECK_BYTES):
+    start = at + HEAD_BYTES
+    end = start + int(digits)
+    data = payload[start:end]
+    if not 0 < len(data) <= MOST_DATA or payload[end : end + CHECK_BYTES + len(END)] != written(data) + END:
         return None
-    data = payload[at + HEAD_BYTES : end]
-    return data if payload.startswith(written(data), end) else None
+    return data

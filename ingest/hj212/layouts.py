@@ -1,14 +1,15 @@
 """The short way from a data segment into columns.
 
-A station sends the same fields in the same order, minute after minute: which of them are values, and where in the
-columns they go, is worked out once. Whatever is not plainly right (a text, a blank, a word that is no number, an
-unknown flag, a unit to convert) is left to the careful way, which says the same of what both can read.
+A station sends the same fields in the same order, minute after minute. What stands around its values becomes a pattern
+that takes them out in one go; where in the columns they go is worked out once. Whatever is not plainly right (a text, a
+blank, a word that is no number, an unknown flag, a unit to convert) is left to the careful way, which says the same of
+what both can read.
 """
 
+import re
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 import msgspec
 
@@ -17,92 +18,89 @@ from ingest.hj212.profiles import Profile, Stations
 from ingest.hj212.segment import CLOSING, OPENING, Head, Refused, profile_in, read_head
 from ingest.hj212.series import INFO, LONGEST_NUMBER, TEXTS, TIMES, parameter_of
 from ingest.hj212.times import time_ns
-from ingest.hj212.tokens import FLAG, ITEM
+from ingest.hj212.tokens import FLAG
 from ingest.message import Columns
 from rules.readings import EquipmentFlag, SeriesKey
 
-QN, QN_UNTIL = b"QN=", 20
-AS_ONE = bytes.maketrans(b",=", b";;")
-FIGURES = b"0123456789.-"
-AS_FIGURES = bytes.maketrans(FIGURES, b"0" * len(FIGURES))
-LONG_RUN = b"0" * (LONGEST_NUMBER + 1)  # no name has as many figures in a row
-MOST_CACHED = 20_000
-FLAG_ENDING = f"-{FLAG}".encode()
+# Each frame has another QN, which is not read here.
+HEAD = re.compile(rb"(?:QN=[0-9]{1,32};)?([^&]{0,256})" + OPENING)
+QN_ELSEWHERE = re.compile(rb"QN(?![A-Za-z0-9_-])")
+# Without what this takes out, which is every value but those of flags, a body is its layout.
+VALUE = re.compile(rb"(?<!-Flag)=[^;,]*")
+NAME = rb"([A-Za-z0-9_.]{1,20})-([A-Za-z][A-Za-z0-9]{0,15})="
+WORD = rb"((?:(?![;,=&/])[!-~]){0,4})"
+LAYOUT = re.compile(rb"DataTime=(?:[;,]%b%b)+" % (NAME, WORD))
+ITEM = re.compile(NAME + WORD)
+TIME, NUMBER = rb"=([0-9]{14,17})", rb"=([0-9.-]{1,%d}+)" % LONGEST_NUMBER
+LEFT = frozenset({*TEXTS, *TIMES, INFO})
+MOST_CACHED = 50_000
+MOST_BYTES = 4 << 20  # of heads and layouts as text; a pattern takes some ten times its layout
 
 _decode = msgspec.json.Decoder(list[float]).decode
-
-Pick = Callable[[Sequence[bytes]], tuple[bytes, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """A body but for its figures.
+    """Takes DataTime and then the numbers, which go to `places` with the flags `meant`."""
 
-    `frame` is all that is left without them: separators, letters, flags. `names` are what stands before each =, with
-    figures. Among what stands behind them, `time_at` is DataTime, `flags` picks the flags, which were `said`, and
-    `numbers` the values, which go to `places` with the flags `meant`.
-    """
-
-    frame: bytes
-    names: list[bytes]
-    time_at: int
-    flags: Pick
-    said: tuple[bytes, ...]
-    numbers: Pick
+    pattern: "re.Pattern[bytes]"
     places: "array[int]"
     meant: list[int] | None
 
 
 @dataclass(slots=True)
 class _Known:
-    """What stands before CP, but for QN, and what it means. `last`: the layout that came last."""
+    """What stands before CP, but for QN, and what it means.
+
+    `last`: the layout that came last; `speaker`: who was last found to be the station.
+    """
 
     head: Head
     profile: Profile
     words: Mapping[str, EquipmentFlag]
-    layouts: dict[tuple[bytes, ...], _Layout | None] = field(default_factory=dict)
+    layouts: dict[bytes, _Layout | None] = field(default_factory=dict)
     last: _Layout | None = None
+    speaker: str = ""
 
 
 class Layouts:
-    """Remembers heads and layouts, within bounds; use one object for one `columns` only."""
+    """Remembers heads, layouts and times, within bounds; use one object for one `columns` only."""
 
     def __init__(self, stations: Stations) -> None:
         self._stations = stations
         self._known: dict[bytes, _Known | None] = {}
+        self._patterns: dict[bytes, re.Pattern[bytes] | None] = {}  # by layout, of all stations; None: met once
         self._instants: dict[bytes, int | None] = {}
-        self._layouts = 0
+        self._cached = self._bytes = 0
 
     def plain(self, data: bytes, columns: Columns, speaker: str = "") -> bool:
         """The readings of a data segment into `columns`; False, and nothing done, where anything is in doubt.
 
         `speaker`: the only station, by MN or id, that may be meant; "" for any.
         """
-        opened = data.find(OPENING)
-        if not data.endswith(CLOSING) or opened + len(OPENING) + len(CLOSING) > len(data) or opened < 0:
+        head = HEAD.match(data)
+        if head is None or not data.endswith(CLOSING):
             return False
-        named = data[QN_UNTIL:opened] if data.startswith(QN) and data[len(QN) : QN_UNTIL].isdigit() else data[:opened]
+        named = head[1]
         known = self._known[named] if named in self._known else self._new_head(named, data)
-        if known is None or (speaker and not self.may_speak(speaker, known.head.mn, known.profile)):
+        if known is None or (speaker != known.speaker and not self._may_speak(speaker, known)):
             return False
-        body = data[opened + len(OPENING) : -len(CLOSING)]
-        words = body.translate(AS_ONE).split(b";")
-        frame, names, values = body.translate(None, FIGURES), words[::2], words[1::2]
-        layout = known.last
-        if layout is None or layout.names != names or layout.frame != frame or layout.flags(values) != layout.said:
-            layout = known.last = self._layout_of(known, frame, names, values, columns)
-            if layout is None:
-                return False
-        said = values[layout.time_at]
+        layout, start, end = known.last, head.end(), len(data) - len(CLOSING)
+        found = layout.pattern.fullmatch(data, start, end) if layout else None
+        if found is None:
+            layout = self._layout_of(known, data[start:end], columns)
+            found = layout.pattern.fullmatch(data, start, end) if layout else None
+        if layout is None or found is None:
+            return False
+        known.last = layout
+        said, *values = found.groups()
         measured_ns = self._instants[said] if said in self._instants else self._new_instant(said)
-        if measured_ns is None or LONG_RUN in body.translate(AS_FIGURES):
+        if measured_ns is None:
             return False
         try:
             # As JSON, because that is read in a third of the time; what only float would take goes the careful way.
-            numbers = _decode(b"[%b]" % b",".join(layout.numbers(values)))
+            numbers = _decode(b"[%b]" % b",".join(values))
         except msgspec.MsgspecError:
-            return False
-        if len(numbers) != len(layout.places):  # one value, and nothing in it: the list is empty, too
             return False
         columns.extend(layout.places, measured_ns, numbers, layout.meant)
         return True
@@ -111,20 +109,25 @@ class Layouts:
         """Whether `speaker`, an MN or a station's id, is the station of the MN."""
         return speaker.upper() == mn.upper() or speaker == self._stations.id_of(mn, profile)
 
+    def _may_speak(self, speaker: str, known: _Known) -> bool:
+        if speaker and not self.may_speak(speaker, known.head.mn, known.profile):
+            return False
+        known.speaker = speaker
+        return True
+
     def _new_head(self, named: bytes, data: bytes) -> _Known | None:
+        if QN_ELSEWHERE.search(named):
+            return None
         profile = profile_in(data, self._stations)
-        known: _Known | None = None
         try:
             head = read_head(named.decode("latin-1"), profile)
         except Refused:
-            pass
-        else:
-            # Packets of 2005 may lean on each other.
-            alone = head.packet is None or head.edition != "2005"
-            if COMMANDS[head.cn].kind is not None and head.mn and alone:
-                known = _Known(head, profile, profile.flags_of(head.edition, head.st))
-        if len(self._known) >= MOST_CACHED:
-            self._forget()
+            return None
+        known: _Known | None = None
+        alone = head.packet is None or head.packet.of == 1  # packets may lean on each other
+        if COMMANDS[head.cn].kind is not None and head.mn and alone:
+            known = _Known(head, profile, profile.flags_of(head.edition, head.st))
+        self._make_room(named)
         self._known[named] = known
         return known
 
@@ -134,75 +137,54 @@ class Layouts:
         measured_ns = self._instants[said] = time_ns(said.decode("latin-1"))
         return measured_ns
 
-    def _layout_of(
-        self, known: _Known, frame: bytes, names: list[bytes], values: list[bytes], columns: Columns
-    ) -> _Layout | None:
-        """The layout of a body, worked out when it is met first."""
-        flags = [value for name, value in zip(names, values, strict=False) if name.endswith(FLAG_ENDING)]
-        key = (frame, *names, *flags)
-        if key not in known.layouts:
-            if self._layouts >= MOST_CACHED:
-                self._forget()
-            self._layouts += 1
-            known.layouts[key] = self._new_layout(known, frame, names, values, columns)
-        return known.layouts[key]
-
-    def _new_layout(
-        self, known: _Known, frame: bytes, names: list[bytes], values: list[bytes], columns: Columns
-    ) -> _Layout | None:
-        fields = [name.decode("latin-1") for name in names]
-        if len(values) != len(names) or "DataTime" not in fields or len(set(names)) < len(names) or _has_text(frame):
+    def _layout_of(self, known: _Known, body: bytes, columns: Columns) -> _Layout | None:
+        """The layout of a body. Worked out when it is met again: a pattern takes a while to make."""
+        named = VALUE.sub(b"=", body)
+        if named in known.layouts:
+            return known.layouts[named]
+        if not LAYOUT.fullmatch(named):
             return None
-        items = {at: (item[1], item[2]) for at, name in enumerate(fields) if (item := ITEM.fullmatch(name))}
+        if named not in self._patterns:
+            self._make_room(named)
+            self._patterns[named] = None
+            return None
+        self._make_room(named)
+        layout = known.layouts[named] = self._new_layout(known, named, columns)
+        return layout
+
+    def _new_layout(self, known: _Known, named: bytes, columns: Columns) -> _Layout | None:
+        said = [(code.decode(), suffix.decode(), word.decode()) for code, suffix, word in ITEM.findall(named)]
         command, profile = COMMANDS[known.head.cn], known.profile
-        if command.kind is None or len(items) != len(fields) - 1 or not all(map(_is_plain, items.values())):
+        flags = {code: word for code, suffix, word in said if suffix == FLAG}
+        numbers = [(code, suffix) for code, suffix, _ in said if suffix != FLAG]
+        distinct = len(flags) + len(set(numbers)) == len(said)
+        if command.kind is None or not distinct or flags.keys() - {code for code, _ in numbers}:
             return None
-        flags = {code: at for at, (code, suffix) in items.items() if suffix == FLAG}
-        numbers: dict[str, int] = {}  # by parameter: where its value stands
-        meant: list[int] = []
-        for at, (sent, suffix) in items.items():
-            if suffix == FLAG:
-                continue
+        meant: dict[str, int] = {}  # by parameter
+        for sent, suffix in numbers:
             code = self._stations.code(sent, profile)
-            flag = known.words.get(values[flags[sent]].decode("latin-1")) if sent in flags else EquipmentFlag.NORMAL
+            flag = known.words.get(flags[sent]) if sent in flags else EquipmentFlag.NORMAL
             parameter = parameter_of(code, suffix, command, profile)
-            if flag is None or code in profile.factors or parameter in numbers:
+            if flag is None or code in profile.factors or suffix in LEFT or parameter in meant:
                 return None
-            numbers[parameter] = at
-            meant.append(int(flag))
-        valued = {code for code, suffix in items.values() if suffix != FLAG}
-        if not numbers or flags.keys() - valued:
-            return None
+            meant[parameter] = int(flag)
         station = self._stations.id_of(known.head.mn, profile)
-        return _Layout(
-            frame,
-            names,
-            fields.index("DataTime"),
-            pick := _picker(list(flags.values())),
-            pick(values),
-            _picker(list(numbers.values())),
-            array("q", [columns.place(SeriesKey(station, parameter, command.kind)) for parameter in numbers]),
-            meant if any(meant) else None,
-        )
+        places = array("q", [columns.place(SeriesKey(station, parameter, command.kind)) for parameter in meant])
+        return _Layout(self._pattern_of(named), places, list(meant.values()) if any(meant.values()) else None)
 
-    def _forget(self) -> None:
-        self._known.clear()
-        self._layouts = 0
+    def _pattern_of(self, named: bytes) -> "re.Pattern[bytes]":
+        """Takes the values out of bodies of this layout."""
+        pattern = self._patterns.get(named)
+        if pattern is None:
+            time, *rest = map(re.escape, VALUE.split(named))
+            pattern = self._patterns[named] = re.compile(time + TIME + NUMBER.join(rest))
+        return pattern
 
-
-def _is_plain(item: tuple[str, str]) -> bool:
-    """A number, or its flag."""
-    return item[1] == FLAG or item[1] not in {*TEXTS, *TIMES, INFO}
-
-
-def _has_text(frame: bytes) -> bool:
-    """Whether there is anything but fields: a name, =, and what stands behind it, between separators."""
-    fields = frame.replace(b",", b";").split(b";")
-    return b"/" in frame or b"&" in frame or not all(one.count(b"=") == 1 for one in fields)
-
-
-def _picker(places: list[int]) -> Pick:
-    """Takes what stands at these places, as a tuple whatever their number."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda values: tuple(values[at] for at in places)
+    def _make_room(self, text: bytes) -> None:
+        """For one thing more that is remembered by its text."""
+        if self._cached >= MOST_CACHED or self._bytes + len(text) > MOST_BYTES:
+            self._known.clear()
+            self._patterns.clear()
+            self._cached = self._bytes = 0
+        self._cached += 1
+        self._bytes += len(text)

@@ -8,7 +8,7 @@ from tests.bench.decode import Decode, Places, decode_us, ours
 from tests.bench.messages import PLAN, READINGS, STATIONS, messages
 from tests.bench.table import Aim, Effort, Row
 
-MOST_TIMES_JSON = 2.5
+MOST_TIMES_JSON = 2.0
 MN = "A1B2C3D4E5F60718293A"
 
 
@@ -40,7 +40,8 @@ def rows(effort: Effort) -> list[Row]:
     count = effort.of(20_000, 4_000)
     said, sent = frames(count), messages(count)
     codec, codec_columns, json_v1, json_columns = theirs(), BatchBuilder(Places()), ours(), BatchBuilder(Places())
-    decode_us(codec, codec_columns, said[:STATIONS])  # every layout is met
+    for _ in range(2):  # every layout is met, and met again
+        decode_us(codec, codec_columns, said[:STATIONS])
     decode_us(json_v1, json_columns, sent[:STATIONS])
     mine, other = effort.medians(
         lambda: decode_us(codec, codec_columns, said), lambda: decode_us(json_v1, json_columns, sent), repeats=5

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.formats.hj212 import MOST_BYTES, Hj212
 from ingest.hj212.framing import Bounds
+from ingest.hj212.layouts import Layouts
 from ingest.hj212.profiles import Profile, Stations
 from ingest.hj212.stations import stations_of
 from ingest.site import Site
@@ -224,20 +226,66 @@ def test_a_station_that_does_not_claim_them_has_its_mean_in_the_series() -> None
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingest.hj212.layouts.MOST_CACHED", 5)
+    monkeypatch.setattr("ingest.hj212.layouts.MOST_CACHED", 8)
     monkeypatch.setattr("ingest.formats.hj212.MOST_REMEMBERED", 5)
     decoder, columns = Hj212(), ReadColumns()
     for number in range(50):
         logger = replace(LOGGER, mn=f"M{number}")
-        assert decoder.decode(f"jianwei/hj212/M{number}", realtime("1", number, logger), columns) == ()
-    assert len(columns.read) == 50
+        for _ in range(3):
+            assert not decoder.decode(f"jianwei/hj212/M{number}", realtime("1", number, logger), columns)
+    assert len(columns.read) == 150
     layouts = decoder._layouts
-    assert max(len(layouts._known), len(layouts._instants), len(decoder._speakers), layouts._layouts) <= 5
+    assert max(len(layouts._known) + len(layouts._patterns), len(layouts._instants), len(decoder._speakers)) <= 8
 
 
-codes = st.from_regex(r"[aw][0-9]{5}|[0-9]{2,3}|S0[0-9]|Leq|e[0-9]{5}", fullmatch=True)
+def test_memory_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message has a layout that none had before, and comes twice."""
+    monkeypatch.setattr("ingest.hj212.layouts.MOST_BYTES", 10_000)
+    decoder, columns, most = Hj212(), ReadColumns(), 0
+    for number in range(600):
+        payload = framed(LOGGER, Upload("2011", AT_NS, AT_NS, [(f"w{number:05}", {"Rtd": "1"})]))
+        for _ in range(2):
+            assert not decoder.decode(TOPIC, payload, columns)
+        layouts = decoder._layouts
+        kept = [
+            *layouts._known,
+            *layouts._patterns,
+            *(name for known in layouts._known.values() if known for name in known.layouts),
+        ]
+        most = max(most, sum(map(len, kept)))
+    assert len(columns.read) == 1_200
+    assert 5_000 < most <= 10_000
+
+
+def test_what_a_frame_says_of_itself_twice_is_read_carefully() -> None:
+    """The short way passes over QN, so it must not pass over another one."""
+    twice = wire(realtime()[6:-6].replace(b"PW=", b"QN =20200101000000000;PW="))
+    assert [reason.partition(":")[0] for _, reason in read(twice, twice, twice)[1]] == ["duplicate_conflict"] * 3
+
+
+@pytest.mark.parametrize("edition", ["2005", "2017"])
+def test_a_packet_leans_on_one_whose_layout_is_known(edition: Any) -> None:
+    logger = replace(OLD, edition=edition)
+    decoder, columns = Hj212(), ReadColumns()
+    flag = {"2005": 3, "2017": 7}[edition]
+    for second in range(4):
+        first, last = (
+            wire(
+                f"QN=2026051208000{second}000;ST=32;CN=2061;PW=1;MN={logger.mn};Flag={flag};PNUM=2;PNO={number};CP=&&{body}&&".encode()
+            )
+            for number, body in ((1, "DataTime=20260512080000;011-Avg=1"), (2, "060-Avg=2"))
+        )
+        assert not decoder.decode(TOPIC, first, columns)
+        assert not decoder.decode(TOPIC, last, columns)
+    assert len(columns.read) == 8
+
+
+codes = st.sampled_from(["w01018", "S01", "011"]) | st.from_regex(
+    r"[aw][0-9]{5}|[0-9]{2,3}|S0[0-9]|Leq|e[0-9]{5}", fullmatch=True
+)
+decimals = st.decimals(-(10**9), 10**9, allow_nan=False, places=3).map(str)
 numbers = st.one_of(
-    st.decimals(-(10**9), 10**9, allow_nan=False, places=3).map(str),
+    *[decimals] * 7,  # one that is none sends the whole frame the careful way
     st.sampled_from(
         ["007", "5.", ".5", "+1", "1e3", "-0", "1e309", "nan", "", "1_0", "9" * 24, "9" * 25, "０", "1 ", "--1"]
     ),
@@ -264,15 +312,23 @@ def uploads(draw: st.DrawFn) -> bytes:
     return framed(logger, Upload(cn, AT_NS, AT_NS, items))
 
 
-PROFILE = Profile("WE-07", codes={"S01": "w01018"}, flags={"N": EquipmentFlag.NORMAL, "3": EquipmentFlag.FAULT})
+PROFILE = Profile(
+    "WE-07",
+    codes={"S01": "w01018"},
+    flags={"N": EquipmentFlag.NORMAL, "3": EquipmentFlag.FAULT},
+    factors={"w01018": Fraction(1, 1000)},
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(uploads(), min_size=1, max_size=4))
 def test_both_ways_say_the_same(payloads: Sequence[bytes]) -> None:
-    """A blank line before a frame sends it the careful way, which goes parameter by parameter."""
+    """A blank line before a frame sends it the careful way, which goes parameter by parameter.
+
+    Each comes three times: a layout is marked, then made a pattern, then known.
+    """
     for stations in (Stations(), Stations({MN: PROFILE}, {"011": "w01018", "02": "a21026"})):
-        once = [payload for payload in payloads for _ in range(2)]
+        once = [payload for payload in payloads for _ in range(3)]
         short, careful = read(*once, stations=stations), read(*(b"\n" + one for one in once), stations=stations)
         assert sorted(short[0], key=repr) == sorted(careful[0], key=repr)
         assert short[1] == [(where.replace("byte 1", "byte 0"), reason) for where, reason in careful[1]]
@@ -295,6 +351,16 @@ def test_what_the_simulator_says_is_what_is_read(
     found, problems = read(framed(replace(LOGGER, edition=edition), Upload(cn, at_ns, at_ns, said)))
     assert problems == []
     assert found == [reading(float(f"{value / 1000:.3f}"), code, kind=kind, measured_ns=at_ns) for code, value in items]
+
+
+def test_a_layout_that_came_before_goes_the_short_way() -> None:
+    layouts, columns = Layouts(Stations()), ReadColumns()
+    both = [realtime("1")[6:-6], realtime("2", 60, flag="D")[6:-6]]
+    assert [layouts.plain(data, columns) for data in both * 3] == [False, False, True, True, True, True]
+    assert columns.read == [reading(1.0), reading(2.0, seconds=60, flag=EquipmentFlag.FAULT)] * 2
+    other = realtime("3", logger=replace(LOGGER, mn="M2"))[6:-6]  # another station says the same fields
+    assert layouts.plain(other, columns)
+    assert columns.read[-1] == reading(3.0, station="M2")
 
 
 def test_the_short_way_takes_no_longer_frames_than_the_careful_one() -> None:
