@@ -43,13 +43,15 @@ class Resumed:
     """Where the worker goes on.
 
     Everything up to the journal's entry `judged` is recorded, up to `stored` is stored, and `snapshot` holds the
-    engine after entry `mark`, which is not past `stored` (0 and None: begin with an empty engine).
+    engine after entry `mark`, which is not past `stored` (0 and None: begin with an empty engine). `turns` are the
+    changes of the register, oldest first: after which entry which version of it judges.
     """
 
     judged: int = 0
     stored: int = 0
     mark: int = 0
     snapshot: bytes | None = None
+    turns: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,15 @@ class SqlLedger:
                 .limit(1)
             )
             row = connection.execute(newest).one_or_none()
-        return Resumed(judged, stored) if row is None else Resumed(judged, stored, row.mark, row.engine)
+            all_turns = sa.select(schema.turns.c.entry, schema.turns.c.version).order_by(schema.turns.c.number)
+            turns = tuple((entry, version) for entry, version in connection.execute(all_turns))
+        mark, snapshot = (0, None) if row is None else (row.mark, row.engine)
+        return Resumed(judged, stored, mark, snapshot, turns)
+
+    def turn(self, entry: int, version: int) -> None:
+        """After this entry of the journal the register of this version judges."""
+        with self._writing() as connection:
+            connection.execute(sa.insert(schema.turns), {"entry": entry, "version": version})
 
     def due(self, channel: str, now_ns: int, *, horizon_ns: int, most: int) -> list[Due]:
         """The oldest notices of a channel, of stations none of whose notices waits for its next attempt.

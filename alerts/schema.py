@@ -114,6 +114,16 @@ stations = Table(
     Index(None, "station", "number"),
 )
 
+# Which version of the register (a number of `stations`) judges what follows an entry of the journal, so that the same
+# entry is judged by the same stations whenever it is judged again.
+turns = Table(
+    "turns",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("entry", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
 # What a station's logger shares with us. Shown to nobody, and without history.
 station_secrets = Table(
     "station_secrets",

@@ -39,9 +39,11 @@ class Found:
 class Lane:
     """An engine that has judged every entry up to `entry`."""
 
-    def __init__(self, engine: Engine, entry: int, formats: Formats) -> None:
+    def __init__(self, engine: Engine, entry: int, formats: Formats, *, turns: int = 0, freshness: int = 0) -> None:
         self.engine = engine
         self.entry = entry
+        self.turns = turns  # of the register: so many does it know, see `registers.py`
+        self.freshness = freshness
         self._choose = formats()
         self._formats: dict[tuple[str, str], Format | None] = {}
         self._builder = BatchBuilder(engine.place)

@@ -281,6 +281,9 @@ class ResumePoint(Protocol):
     @property
     def snapshot(self) -> bytes | None: ...
 
+    @property
+    def turns(self) -> Sequence[tuple[int, int]]: ...
+
 
 class Ledger(Protocol):
     """Keeps what was found and how far the worker is, in one transaction."""
@@ -291,6 +294,10 @@ class Ledger(Protocol):
         Transitions that are known (equal id) change nothing, and tell nobody again. `judged` and `stored` never move
         back. A snapshot stands for `judged`; older ones go once `stored` has passed a newer. Raises OSError when nothing was written (locked, disk full): record the same again later.
         """
+        ...
+
+    def turn(self, entry: int, version: int) -> None:
+        """After this entry of the journal the register of this version judges: kept for ever, in order. Raises OSError."""
         ...
 
     def resume(self) -> ResumePoint: ...

@@ -5,15 +5,14 @@ the store is away judging goes on and rows are let go; when it is back, a second
 """
 
 from collections import Counter
-from collections.abc import Callable
 from time import perf_counter
 
-from ingest.judging import Formats, Found, Lane
+from ingest.judging import Found, Lane
 from ingest.message import Health, Journal, Ledger, ResumePoint
 from ingest.quarantine import Quarantine, reason_class
 from ingest.records import BatchJudged, CatchUp, Clock, Emit, PartFailed, Quarantined, TransitionsFound
+from ingest.registers import FormatsOf, Restore, Turns
 from ingest.uploader import Uploader
-from rules.engine import Engine
 from rules.readings import SECOND_NS
 from rules.snapshots import SnapshotUnreadable
 
@@ -32,17 +31,17 @@ class JournalFallsShort(Exception):  # it names a state of the world
 class Worker:
     """Judges what the journal holds.
 
-    `restore` makes an engine from a snapshot, or a new one from None; it raises SnapshotUnreadable. `formats`
-    answers, afresh for each engine, which format a (source, topic) speaks. `clock` only bounds
-    how far behind its messages a full but working store may hold judging (`patience_s`). A snapshot is taken of the lane whose rows
-    go to the store, at most every `snapshot_every_s` of the journal's time, and at `finish`.
+    `restore` and `formats` make engines and formats under a version of the register, see `registers.Turns`; which one
+    holds from where on is a matter of the ledger, and `rebind` asks for another. `clock` only bounds how far behind its
+    messages a full but working store may hold judging (`patience_s`). A snapshot is taken of the lane whose rows go to
+    the store, at most every `snapshot_every_s` of the journal's time, and at `finish`.
     """
 
     def __init__(
         self,
         journal: Journal,
-        restore: Callable[[bytes | None], Engine],
-        formats: Formats,
+        restore: Restore,
+        formats: FormatsOf,
         quarantine: Quarantine,
         uploader: Uploader,
         ledger: Ledger,
@@ -54,8 +53,8 @@ class Worker:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._journal = journal
-        self._restore = restore
-        self._formats = formats
+        self._turns = Turns(restore, formats)
+        self._wanted: int | None = None  # the version of the register; None: the one there is
         self._quarantine = quarantine
         self._uploader = uploader
         self._ledger = ledger
@@ -90,7 +89,9 @@ class Worker:
         """
         try:
             live = self._live or self._begin()
+            self._turn(live)
             was_idle = not self._advance(live)
+            live = self._live or live
             worked = self._found is not None and self._hand_on(self._found)
             if not self._is_attached:
                 worked = self._catch_up(live, self._most_messages if was_idle else self._most_messages // 4) or worked
@@ -99,6 +100,14 @@ class Worker:
             return False
         self._why = ""
         return worked
+
+    def rebind(self, version: int) -> None:
+        """From the next boundary between entries on the register of this version judges, with formats made afresh.
+
+        From any thread. What was learnt goes on; open episodes of whatever is no longer watched end at the next tick.
+        """
+        self._wanted = version
+        self._turns.refresh()
 
     def finish(self) -> None:
         """A clean stop, after the last step: the next start goes on from here. Raises OSError when it cannot."""
@@ -124,6 +133,7 @@ class Worker:
             self._uploader.begin(at.stored)
             self._known = at.judged
             self._has_begun = True
+        self._turns.begin(at.turns)
         self._found = self._remade = self._again = None
         self._is_attached = True
         self._mark = at.mark
@@ -134,19 +144,28 @@ class Worker:
 
     def _lane_from(self, at: ResumePoint) -> Lane:
         try:
-            return Lane(self._restore(at.snapshot), at.mark, self._formats)
+            return self._turns.lane(at.snapshot, at.mark)
         except SnapshotUnreadable as error:
             why = f"the snapshot at entry {at.mark} cannot be read ({error}): judging again from the oldest entry"
             self._emit(PartFailed("worker", why))
-            return Lane(self._restore(None), 0, self._formats)
+            return self._turns.lane(None, 0)
+
+    def _turn(self, live: Lane) -> None:
+        """Lets another register hold after everything that was judged under the present one. Raises OSError."""
+        wanted = self._wanted
+        if wanted is not None and wanted != self._turns.newest:
+            entry = max(live.entry, self.judged)  # the lane may still be on its way to what was judged before a start
+            self._ledger.turn(entry, wanted)
+            self._turns.add(entry, wanted)
 
     def _advance(self, live: Lane) -> bool:
         """Judges new entries, unless what was found before still waits. False when there are none."""
         if self._found is None and (entries := self._journal.read(live.entry, self._most_messages)):
             began = perf_counter()
             self._live = None  # an engine that broke off in the middle is not used again
-            self._found = live.judge(entries)
-            self._live = live
+            lane, entries = self._turns.portion(live, entries)
+            self._found = lane.judge(entries)
+            self._live = lane
             self._found.took_s = perf_counter() - began
         return self._found is not None
 
@@ -197,6 +216,7 @@ class Worker:
             if entries:
                 began = perf_counter()
                 self._again = None
+                lane, entries = self._turns.portion(lane, entries)
                 self._remade = lane.judge(entries)
                 self._again = lane
                 self._remade.took_s = perf_counter() - began

@@ -125,8 +125,8 @@ class Runtime:
         watchlist = Binding(self.catalogue, self.stations)
         self.worker = Worker(
             self.journal,
-            lambda snapshot: Engine(watchlist) if snapshot is None else Engine.restore(snapshot, watchlist),
-            lambda: chooser(settings.formats, self.roster.site),
+            lambda snapshot, _version: Engine(watchlist) if snapshot is None else Engine.restore(snapshot, watchlist),
+            lambda _version: chooser(settings.formats, self.roster.site),
             self.quarantine,
             self.uploader,
             self.ledger,

@@ -19,7 +19,7 @@ from ingest.uploader import Uploader
 from jianwei.clock import SimulatedClock
 from rules.engine import Engine
 from rules.readings import SECOND_NS, Judged, Kind, SeriesKey, Transition
-from rules.watches import Persistence, Watch
+from rules.watches import Persistence, Watch, Watchlist
 from simulators import wire
 from tests.rules.watching import MINUTE_NS, START_NS, Handmade, key, watch
 
@@ -44,6 +44,10 @@ def watches() -> list[Watch]:
             ]
         found.append(watch("silence", {"suspect_after": 2, "fail_after": 5}, series=key(0, station)))
     return found
+
+
+def everybody() -> Watchlist:
+    return Handmade(watches(), [(station, Kind.MINUTE) for station in STATIONS])
 
 
 def message(minute: int, values: dict[str, Any], station: str = "S1") -> tuple[str, bytes]:
@@ -104,7 +108,8 @@ class Died(BaseException):
 class Stepped:
     """One process: opened on `folder`, stepped, and dropped. What it leaves on the disk is all that the next one knows.
 
-    `through` may put something between the worker and the ledger; `formats` are json_v1's where nothing is said.
+    `through` may put something between the worker and the ledger; `formats` are json_v1's where nothing is said;
+    `registers` tells who is watched under a version of the register.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class Stepped:
         *,
         through: Callable[[Ledger], Ledger] = lambda ledger: ledger,
         formats: Formats | None = None,
+        registers: Callable[[int], Watchlist] = lambda _version: everybody(),
         most_rows: int = 200_000,
         **worker: Any,
     ) -> None:
@@ -127,9 +133,8 @@ class Stepped:
             self.store, self.quarantine, self.records.append, most_rows=most_rows, dice=lambda: 0.5
         )
         self.restored: list[bool] = []  # whether an engine was made from a snapshot
-        watchlist = Handmade(watches(), [(station, Kind.MINUTE) for station in STATIONS])
-
-        def restore(snapshot: bytes | None) -> Engine:
+        def restore(snapshot: bytes | None, version: int) -> Engine:
+            watchlist = registers(version)
             engine = Engine(watchlist) if snapshot is None else Engine.restore(snapshot, watchlist)
             self.restored.append(snapshot is not None)
             return engine
@@ -137,7 +142,7 @@ class Stepped:
         self.worker = Worker(
             self.journal,
             restore,
-            formats or json_formats,
+            lambda _version: (formats or json_formats)(),
             self.quarantine,
             self.uploader,
             through(self.ledger),

@@ -256,6 +256,9 @@ class FullLedger:
             raise OSError("no space left on device")
         self.ledger.record(transitions, judged=judged, stored=stored, snapshot=snapshot)
 
+    def turn(self, entry: int, version: int) -> None:
+        self.ledger.turn(entry, version)
+
     def resume(self) -> ResumePoint:
         return self.ledger.resume()
 

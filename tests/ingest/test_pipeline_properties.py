@@ -50,6 +50,13 @@ class FragileLedger:
         self._ledger.record(transitions, judged=judged, stored=stored, snapshot=snapshot)
         self._fate.may_die()
 
+    def turn(self, entry: int, version: int) -> None:
+        self._fate.may_die()
+        if self._fate.says("full"):
+            raise OSError("no space left on device")
+        self._ledger.turn(entry, version)
+        self._fate.may_die()
+
     def resume(self) -> ResumePoint:
         return self._ledger.resume()
 

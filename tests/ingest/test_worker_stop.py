@@ -32,8 +32,8 @@ class Service:
         self.uploader = Uploader(self.store, self.quarantine, lambda _record: None)
         self.worker = Worker(
             self.journal,
-            lambda snapshot: Engine(WATCHLIST) if snapshot is None else Engine.restore(snapshot, WATCHLIST),
-            json_v1,
+            lambda snapshot, _version: Engine(WATCHLIST) if snapshot is None else Engine.restore(snapshot, WATCHLIST),
+            lambda _version: json_v1(),
             self.quarantine,
             self.uploader,
             self.ledger,

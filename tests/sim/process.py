@@ -88,8 +88,8 @@ class Process:
         self.uploader = Uploader(self.store, self.quarantine, self._emit, most_rows=MOST_ROWS, dice=dice.random)
         self.worker = makes.worker(
             self.journal,
-            lambda snapshot: WorldEngine.begun(world, watchlist, snapshot),
-            chooser,
+            lambda snapshot, _version: WorldEngine.begun(world, watchlist, snapshot),
+            lambda _version: chooser(),
             self.quarantine,
             self.uploader,
             self.ledger,

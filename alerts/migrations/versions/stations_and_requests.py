@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("notes", "requests", "loggers", "station_secrets", "stations"):
+    for table in ("notes", "requests", "loggers", "station_secrets", "turns", "stations"):
         op.drop_table(table)
 
 
@@ -43,6 +43,13 @@ def _stations() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_stations"),
     )
     op.create_index("ix_stations_station_number", "stations", ["station", "number"])
+    op.create_table(
+        "turns",
+        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("entry", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_turns"),
+    )
     op.create_table(
         "station_secrets",
         sa.Column("station", sa.String(64), nullable=False),
