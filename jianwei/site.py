@@ -5,22 +5,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.stores import Surroundings, WholeStore, open_store
-from jianwei.catalogue_files import read_catalogue, read_stations
+from jianwei.catalogue_files import read_catalogue, read_filed
+from jianwei.entered import entered_in
 from jianwei.folders import DataFolder
 from jianwei.settings import Settings, SettingsProblems, read_settings
-from rules.index import Catalogue
+from rules.index import Catalogue, CatalogueProblems, Problem
+from rules.register import agreed
 from rules.schema import Station
 
-EMPTY_REGISTER = "the register is empty: nothing is judged against limits; name station files in `stations`"
+EMPTY_REGISTER = "the register is empty: nothing is judged against limits; `jianwei station add`, or name station files in `stations`"
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a service or a command about it needs to know before it opens anything."""
+    """What a service or a command about it needs to know before it opens anything.
+
+    `stations` are all of the register, by id; `filed` those of them that stand in files, not in the ledger.
+    """
 
     settings: Settings
     catalogue: Catalogue
     stations: Mapping[str, Station]
+    filed: Mapping[str, Station]
 
     @property
     def folder(self) -> DataFolder:
@@ -28,14 +34,19 @@ class Site:
 
 
 def read_site(config: Path) -> Site:
-    """Raises SettingsProblems or CatalogueProblems with everything that is wrong."""
+    """Raises SettingsProblems or CatalogueProblems with everything that is wrong, LedgerUnavailable."""
     settings = read_settings(config)
     catalogue = read_catalogue()
+    problems: list[Problem] = []
     try:
-        stations = read_stations(settings.stations, catalogue)
+        filed = read_filed(settings.stations, problems)
     except OSError as error:
         raise SettingsProblems(config, [f"stations: {error.filename} cannot be read: {error.strerror}"]) from error
-    return Site(settings, catalogue, stations)
+    entries = [*filed, *entered_in(DataFolder(settings.data_dir), problems)]
+    stations = agreed(entries, catalogue, problems)
+    if problems:
+        raise CatalogueProblems(problems)
+    return Site(settings, catalogue, stations, {entry.station.id: entry.station for entry in filed})
 
 
 def data_folder(config: Path) -> DataFolder:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from paho.mqtt.client import topic_matches_sub
@@ -12,13 +12,23 @@ from alerts.channels.webhook import LEAST_SECRET
 from alerts.credentials import secret_of
 from alerts.kafka import Tls as KafkaTls
 from ingest.sources.kafka import KafkaSourceSettings
-from ingest.tls import Tls
-from jianwei.catalogue_files import read_catalogue, read_stations
+from ingest.tls import ServerTls, Tls
+from jianwei.catalogue_files import read_catalogue, read_filed
+from jianwei.entered import entered_in
+from jianwei.folders import DataFolder
 from jianwei.settings import Settings, SettingsProblems, read_settings
 from jianwei.site import EMPTY_REGISTER
 from jianwei.terminal import CONFIG, NOT_WELL, JsonOption, complain, err, out, print_json
 from rules.cases import CaseResult, run_cases
-from rules.index import Catalogue, CatalogueProblems
+from rules.index import Catalogue, CatalogueProblems, Problem
+from rules.register import Entry, agreed
+
+
+class Registered(NamedTuple):
+    """Stations of the register, and how many of them stand in the ledger."""
+
+    stations: int
+    entered: int
 
 
 def check(
@@ -29,7 +39,7 @@ def check(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Read settings, catalogue and register, run the cases of every rule; name every problem with file and path.
+    """Read settings, catalogue and register (files and ledger), run the cases of every rule; name every problem with file and path.
 
     Exit code 1 when there is any. Example:
 
@@ -78,19 +88,21 @@ def _catalogue(problems: list[str]) -> Catalogue | None:
         return None
 
 
-def _stations(settings: Settings, catalogue: Catalogue, problems: list[str]) -> int | None:
+def _stations(settings: Settings, catalogue: Catalogue, problems: list[str]) -> Registered | None:
     """How many the register holds; None when it could not be read whole."""
     missing = [path for path in settings.stations if not path.is_file()]
-    problems += [f"{path}: there is no such file, and `stations` names it" for path in missing]
+    told = [f"{path}: there is no such file, and `stations` names it" for path in missing]
+    found: list[Problem] = []
+    entered: list[Entry] = []
     try:
-        number = len(read_stations([path for path in settings.stations if path not in missing], catalogue))
-    except CatalogueProblems as error:
-        problems += map(str, error.problems)
+        filed = read_filed([path for path in settings.stations if path not in missing], found)
+        entered = entered_in(DataFolder(settings.data_dir), found)
+        number = len(agreed([*filed, *entered], catalogue, found))
     except OSError as error:
-        problems.append(f"{error.filename}: cannot be read: {error.strerror}")
-    else:
-        return None if missing else number
-    return None
+        told.append(f"{error.filename}: cannot be read: {error.strerror}" if error.filename else str(error))
+    told += map(str, sorted(found))
+    problems += told
+    return None if told else Registered(number, len(entered))
 
 
 def _file_problems(settings: Settings) -> list[str]:
@@ -118,7 +130,7 @@ def _secrets(place: str, part: BaseModel) -> Iterator[str]:
 
 def _certificates(place: str, part: BaseModel) -> Iterator[str]:
     tls = getattr(part, "tls", None)
-    if isinstance(tls, Tls | KafkaTls):
+    if isinstance(tls, Tls | ServerTls | KafkaTls):
         files = {"tls.ca": tls.ca, "tls.cert": tls.cert, "tls.key": tls.key}
     else:
         files = {field: getattr(part, field, None) for field in ("ca", "ca_file")}
@@ -129,14 +141,14 @@ def _certificates(place: str, part: BaseModel) -> Iterator[str]:
         except OSError as error:
             unread = True
             yield f"{place}.{field}: {path} cannot be read: {error.strerror}"
-    if isinstance(tls, Tls | KafkaTls) and not unread:
+    if isinstance(tls, Tls | ServerTls | KafkaTls) and not unread:
         try:
             tls.context()
         except OSError as error:
             yield f"{place}.{error}"
 
 
-def _remarks(settings: Settings, stations: int | None) -> list[str]:
+def _remarks(settings: Settings, stations: Registered | None) -> list[str]:
     """What is allowed, and perhaps not meant."""
     untold = sorted(settings.channels.keys() - {route.channel for route in settings.routes}) if settings.routes else []
     unread = [
@@ -147,7 +159,7 @@ def _remarks(settings: Settings, stations: int | None) -> list[str]:
         for topic in source.topics
         if not any(topic_matches_sub(route.topic, topic) for route in settings.formats)
     ]
-    empty = [EMPTY_REGISTER] if stations == 0 else []
+    empty = [EMPTY_REGISTER] if stations and not stations.stations else []
     return [
         *empty,
         *(f"channels.{name} is told nothing: there are [[routes]], and none names it" for name in untold),
@@ -160,7 +172,7 @@ def _number(found: list[str], what: str) -> str:
     return f"{len(found)} {what}{'' if len(found) == 1 else 's'}" if found else ""
 
 
-def _counts(catalogue: Catalogue | None, results: list[CaseResult], stations: int | None) -> dict[str, int]:
+def _counts(catalogue: Catalogue | None, results: list[CaseResult], stations: Registered | None) -> dict[str, int]:
     if catalogue is None:
         return {}
     return {
@@ -169,5 +181,6 @@ def _counts(catalogue: Catalogue | None, results: list[CaseResult], stations: in
         "station types": len(catalogue.station_types),
         "rules": len(catalogue.rules),
         "cases": len(results),
-        **({"stations in the register": stations} if stations is not None else {}),
+        **({"stations in the register": stations.stations} if stations else {}),
+        **({"of them in the ledger": stations.entered} if stations and stations.entered else {}),
     }
