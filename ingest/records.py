@@ -4,7 +4,7 @@
 `jianwei/telemetry.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,6 +78,45 @@ class LoggerRefused:
     at_ns: int
     is_unknown: bool
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggerTwice:
+    """Both of two lines speak for one station: two loggers have its MN, or one has two lines. `address` is of the newer."""
+
+    source: str
+    station: str
+    mn: str
+    address: str
+    other: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoggerClock:
+    """A station's clock is far from ours (wrong), or became of 1012 what `said` says."""
+
+    source: str
+    station: str
+    mn: str
+    offset_ns: int
+    state: Literal["wrong", "set", "not_set"]
+    said: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinesServed:
+    """What a port for loggers did since it last told. `ended`: connections by why they ended."""
+
+    source: str
+    open: int
+    accepted: int
+    ended: Mapping[str, int]
+    frames: int
+    refused: int
+    answers: int
+    garbage_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +241,9 @@ Record = (
     | SourceLag
     | LoggerSeen
     | LoggerRefused
+    | LoggerTwice
+    | LoggerClock
+    | LinesServed
     | RequestMoved
     | EntryWritten
     | JournalRefused

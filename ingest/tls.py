@@ -1,4 +1,4 @@
-"""TLS of a source: whom we trust, and who we are."""
+"""TLS of a source, as a client and as a server: whom we trust, and who we are."""
 
 import ssl
 from pathlib import Path
@@ -46,3 +46,29 @@ def _read(setting: str, path: Path | None) -> None:
         path.read_bytes()
     except OSError as error:
         raise OSError(f"{setting}: {path} cannot be read: {error.strerror}") from error
+
+
+class ServerTls(BaseModel):
+    """Of a port of ours: who we are, and with `ca` whom we let in, which is who shows a certificate of it."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    cert: FilePath
+    key: FilePath | None = None  # where it does not stand in the file of `cert`
+    ca: FilePath | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Raises OSError, which names setting and file, for files that are missing or no certificates."""
+        for setting, path in (("cert", self.cert), ("key", self.key), ("ca", self.ca)):
+            _read(f"tls.{setting}", path)
+        setting, path = "cert", self.cert
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self.cert, self.key)
+            if self.ca is not None:
+                setting, path = "ca", self.ca
+                context.load_verify_locations(self.ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+        except ssl.SSLError as error:
+            raise OSError(f"tls.{setting}: {path} cannot be used: {error}") from error
+        return context

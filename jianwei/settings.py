@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from paho.mqtt.client import topic_matches_sub
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -19,12 +20,16 @@ from alerts.kafka import KafkaConnection, Topic
 from alerts.routing import Route
 from ingest.formats import FormatName
 from ingest.sources import SourceSettings
+from ingest.sources.hj212_tcp import Hj212TcpSourceSettings
 from ingest.sources.kafka import KafkaSourceSettings
 from ingest.stores import StoreSettings
 from ingest.stores.sqlite import SqliteStoreSettings
 from jianwei.complaints import Place, complaints
+from jianwei.request_settings import RequestSettings
 
+HJ212_TOPICS = "jianwei/hj212/#"  # under which frames of loggers are kept
 PREFIX, BETWEEN = "JIANWEI_", "__"
+CLIENTS = {"mqtt", "kafka"}  # sources that have a name at a broker
 EMBEDDED = "embedded"  # the source that reads from the embedded broker
 
 
@@ -106,7 +111,8 @@ def _named(content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     kind = content.get("type", "mqtt")
-    return {"type": kind, "client_id": f"jianwei-{content.get('name', kind)}", **content}
+    own = {"client_id": f"jianwei-{content.get('name', kind)}"} if kind in CLIENTS else {}
+    return {"type": kind, **own, **content}
 
 
 class Settings(BaseSettings):
@@ -126,7 +132,7 @@ class Settings(BaseSettings):
     stations: list[Path] = []
     broker: BrokerSettings = BrokerSettings()
     sources: list[Annotated[SourceSettings, BeforeValidator(_named)]] = []
-    formats: list[FormatRoute] = [FormatRoute()]
+    formats: list[FormatRoute] = [FormatRoute(), FormatRoute(topic=HJ212_TOPICS, format="hj212")]
     journal: JournalSettings = JournalSettings()
     worker: WorkerSettings = WorkerSettings()
     # Made when asked for: what is said of another store must not be laid over a default one.
@@ -134,6 +140,7 @@ class Settings(BaseSettings):
     channels: dict[str, ChannelSettings] = {}
     routes: list[Route] = []
     dead_letters: DeadLetterSettings = DeadLetterSettings()
+    requests: RequestSettings = RequestSettings()
     http: HttpSettings = HttpSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
@@ -152,6 +159,19 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"a source has the name {EMBEDDED!r}, which is that of the embedded broker's own: give it another, or take "
                 "[broker] enabled out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _frames_of_loggers_are_read(self) -> Self:
+        """What a logger is answered for must not go to quarantine for want of a line in the settings."""
+        ports = [source.name for source in self.sources if isinstance(source, Hj212TcpSourceSettings)]
+        anybody = HJ212_TOPICS.replace("#", "0")
+        read_as = next((route.format for route in self.formats if topic_matches_sub(route.topic, anybody)), None)
+        if ports and read_as != "hj212":
+            raise ValueError(
+                f"the source {ports[0]!r} takes frames of HJ 212, and no [[formats]] reads them: add, before any that takes "
+                f'more, [[formats]] topic = "{HJ212_TOPICS}" format = "hj212"'
             )
         return self
 

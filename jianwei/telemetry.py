@@ -76,6 +76,13 @@ class Meters:
         self.loop_lag = gauge("kafka_loop_lag_seconds", "The client's loop had no time for so long, at most", "source")
         self.rebalances = counter("kafka_rebalances_total", "Times partitions were dealt anew", "source")
         self.loggers = counter("logger_reports_total", "What was told of data loggers on their lines", "source", "what")
+        self.lines = gauge("logger_lines_open", "Connections of data loggers that are open", "source")
+        self.lines_met = counter(
+            "logger_lines_total", "Connections of data loggers, taken and ended", "source", "result"
+        )
+        self.frames = counter("logger_frames_total", "Frames of data loggers on their lines", "source", "result")
+        self.answers = counter("logger_answers_total", "Answers to data loggers", "source")
+        self.garbage = counter("logger_garbage_bytes_total", "Bytes on lines that were no frames", "source")
         self.messages = counter("ingest_messages_total", "Messages, by what became of them", "result")
         self.rejected = counter("ingest_rejected_total", "Messages and values sent to quarantine", "reason")
         self.unacked = gauge("ingest_unacked", "Messages taken from sources and not yet durable")
@@ -194,6 +201,43 @@ class Telemetry:
     def _(self, record: done.LoggerRefused) -> None:
         self.meters.loggers.labels(record.source, "unknown" if record.is_unknown else "refused").inc()
         self.log.warning("logger refused", source=record.source, mn=record.mn, address=record.address, why=record.why)
+
+    @_note.register
+    def _(self, record: done.LoggerTwice) -> None:
+        self.meters.loggers.labels(record.source, "twice").inc()
+        self.log.warning(
+            "two lines speak for one station",
+            source=record.source,
+            station=record.station,
+            mn=record.mn,
+            address=record.address,
+            other=record.other,
+        )
+
+    @_note.register
+    def _(self, record: done.LoggerClock) -> None:
+        self.meters.loggers.labels(record.source, f"clock_{record.state}").inc()
+        tell = self.log.info if record.state == "set" else self.log.warning
+        tell(
+            "clock of a station",
+            source=record.source,
+            station=record.station,
+            mn=record.mn,
+            said=record.said,
+            offset_s=round(record.offset_ns / SECOND_NS, 3),
+        )
+
+    @_note.register
+    def _(self, record: done.LinesServed) -> None:
+        meters, source = self.meters, record.source
+        meters.lines.labels(source).set(record.open)
+        meters.lines_met.labels(source, "accepted").inc(record.accepted)
+        for why, count in record.ended.items():
+            meters.lines_met.labels(source, why).inc(count)
+        meters.frames.labels(source, "taken").inc(record.frames)
+        meters.frames.labels(source, "refused").inc(record.refused)
+        meters.answers.labels(source).inc(record.answers)
+        meters.garbage.labels(source).inc(record.garbage_bytes)
 
     @_note.register
     def _(self, record: done.RequestMoved) -> None:

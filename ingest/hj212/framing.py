@@ -9,6 +9,7 @@ next header. Nothing that is received raises, and at most one frame and one piec
 
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -30,6 +31,8 @@ HEAD_BYTES, CHECK_BYTES, END_BYTES = 6, 4, 2
 MOST_TRIED = 16  # line ends that one header may claim
 PIECE = 1024  # bytes of garbage that are told at once
 REMEMBERED = 64  # frames that a repetition is known by
+
+Read = Callable[[bytes, bytes, Stations, tuple[str, ...], int | None], Frame]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,14 @@ class _Garbage:
 
 
 class Connection:
-    """What one station, or a few through one forwarder, send. Bytes in, frames and unread bytes out, in order."""
+    """What one station, or a few through one forwarder, send. Bytes in, frames and unread bytes out, in order.
 
-    def __init__(self, stations: Stations | None = None, bounds: Bounds | None = None) -> None:
+    `read` makes the frame of a data segment whose check fits; it may look at less of it.
+    """
+
+    def __init__(self, stations: Stations | None = None, bounds: Bounds | None = None, read: Read = read_frame) -> None:
         self._stations = stations or Stations()
+        self._read = read
         self._bounds = bounds or Bounds()
         self._buffer = bytearray()
         self._offset = 0  # of the buffer's first byte in the stream
@@ -88,6 +95,10 @@ class Connection:
     def waiting(self) -> int:
         """Bytes that are held."""
         return len(self._buffer) + len(self._garbage.raw)
+
+    def register(self, stations: Stations) -> None:
+        """From now on these stations are registered."""
+        self._stations = stations
 
     def receive(self, data: bytes, now_ns: int | None = None) -> list[Frame | Unread]:
         """What has become complete. Without `now_ns` no DataTime lies in the future and nothing waits for too long."""
@@ -209,7 +220,7 @@ class Connection:
         raw = bytes(self._buffer[:until])
         latest_ns = None if now_ns is None else now_ns + int(self._bounds.most_ahead_s * SECOND_NS)
         try:
-            frame = read_frame(raw, proved.data, self._stations, proved.warnings, latest_ns)
+            frame = self._read(raw, proved.data, self._stations, proved.warnings, latest_ns)
         except Refused as refused:
             self._refuse(until, refused.reason)
             return

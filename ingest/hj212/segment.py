@@ -93,13 +93,7 @@ def profile_in(data: bytes, stations: Stations) -> Profile:
 
 def read_frame(raw: bytes, data: bytes, stations: Stations, warnings: tuple[str, ...], latest_ns: int | None) -> Frame:
     """The frame whose check was held against `data`. A DataTime after `latest_ns` is refused. Raises Refused."""
-    profile = profile_in(data, stations)
-    opened = data.find(OPENING)
-    if not data:
-        raise Refused("empty_data_segment")
-    if opened < 0:
-        raise Refused("missing_cp")
-    head = read_head(data[:opened].decode("latin-1"), profile)
+    head, profile, opened = _outside(data, stations)
     body = body_of(data[opened + len(OPENING) :], profile.encoding)
     measured_ns, about_time = _time(head, body, latest_ns)
     more = ("oversize",) if len(data) > LONGEST_OF_STANDARD else ()
@@ -107,6 +101,25 @@ def read_frame(raw: bytes, data: bytes, stations: Stations, warnings: tuple[str,
         more = (*more, "unknown_code")
     told = (*warnings, *more, *head.warnings, *body.warnings, *about_time)
     return Frame(raw, data, head, body.params, body.items, measured_ns, tuple(body.flaws), tuple(dict.fromkeys(told)))
+
+
+def read_outside(
+    raw: bytes, data: bytes, stations: Stations, warnings: tuple[str, ...], _latest_ns: int | None
+) -> Frame:
+    """The frame as far as its head; what stands in CP is not looked at. Raises Refused."""
+    head, _, _ = _outside(data, stations)
+    return Frame(raw, data, head, {}, {}, None, (), (*warnings, *head.warnings))
+
+
+def _outside(data: bytes, stations: Stations) -> tuple[Head, Profile, int]:
+    """The head, whose it is, and where CP begins. Raises Refused."""
+    profile = profile_in(data, stations)
+    opened = data.find(OPENING)
+    if not data:
+        raise Refused("empty_data_segment")
+    if opened < 0:
+        raise Refused("missing_cp")
+    return read_head(data[:opened].decode("latin-1"), profile), profile, opened
 
 
 def read_head(text: str, profile: Profile) -> Head:
@@ -121,6 +134,7 @@ def read_head(text: str, profile: Profile) -> Head:
     st = fields.get("ST", "")
     if not ST.fullmatch(st):
         warnings.append("missing_st")
+        st = ""  # whatever it is, it must not stand in what we say
     if mn and not MN.fullmatch(mn):
         raise Refused("invalid_mn")
     if not mn and not COMMANDS[cn].nameless:

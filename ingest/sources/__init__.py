@@ -9,10 +9,13 @@ from pydantic import BaseModel, Field
 from ingest.message import Source
 from ingest.records import Clock, Emit
 from ingest.site import Roster, Site
+from ingest.sources.hj212_tcp import Hj212TcpSource, Hj212TcpSourceSettings
 from ingest.sources.kafka import KafkaSource, KafkaSourceSettings
 from ingest.sources.mqtt import MqttSource, MqttSourceSettings
 
-SourceSettings = Annotated[MqttSourceSettings | KafkaSourceSettings, Field(discriminator="type")]
+SourceSettings = Annotated[
+    MqttSourceSettings | KafkaSourceSettings | Hj212TcpSourceSettings, Field(discriminator="type")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Surroundings:
 SOURCES: Mapping[type[BaseModel], Callable[[Any, Surroundings], Source]] = {
     MqttSourceSettings: lambda settings, here: MqttSource(settings, here.clock, here.emit),
     KafkaSourceSettings: lambda settings, here: KafkaSource(settings, here.clock, here.emit),
+    Hj212TcpSourceSettings: lambda settings, here: Hj212TcpSource(settings, here.clock, here.emit, here.roster),
 }
 
 

@@ -1,0 +1,311 @@
+"""One connection of a logger, or of a forwarder with many: what comes is handed on, what is durable is answered."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ingest.hj212.envelopes import Envelope, Stream
+from ingest.hj212.framing import Unread
+from ingest.hj212.requests import ANSWERS, Dialogue
+from ingest.hj212.segment import MN_IN_HEAD, OPENING, Head
+from ingest.message import Request
+from ingest.sources.hj212_tcp.inbox import Arrival
+from ingest.sources.hj212_tcp.speakers import Speaker
+
+if TYPE_CHECKING:
+    from ingest.sources.hj212_tcp.port import Port
+
+OURS = "jianwei/hj212/"
+NOBODY = "-"
+HEARTBEAT, ASKS_FOR_TIME = "9015", "1013"
+# Nothing in them could be lost: they are not kept, and what is answered to them waits for nothing.
+UNKEPT = ANSWERS | {HEARTBEAT}
+WRONG_PASSWORD = "wrong_password"  # noqa: S105  # the name of a reason
+LONGEST_WAIT_S = 1.0
+MOST_SPEAKERS = 1_000  # MNs on one line
+
+
+class Line(asyncio.BufferedProtocol):
+    """Lives on the port's loop, as all of it does."""
+
+    def __init__(self, port: "Port", address: str) -> None:
+        self._port = port
+        self.address = address
+        self.opened_s = self._heard_s = self._resumed_s = time.monotonic()
+        self.proved = False  # a registered logger has spoken
+        self.why = "peer"  # it was closed
+        self._transport: asyncio.Transport | None = None
+        self._stream = Stream(port.speakers.heads, port.bounds)
+        self._register = port.speakers.number
+        self._speakers: dict[str, Speaker] = {}  # by MN as it is sent
+        self._mn = NOBODY  # that spoke last
+        self._dialogue: Dialogue | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading = True
+        self._ended = False  # nothing more will come
+        self._closing_s = 0.0  # since when it is being closed
+        self._held_messages = 0
+        self._held_bytes = 0
+        self._garbage_bytes = 0  # in a row
+        self._refused = 0  # in a row
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a stream is asked for")
+        self._transport = transport
+        transport.set_write_buffer_limits(high=self._port.settings.most_unread_bytes)
+        self._port.opened(self)
+        self.mind()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # one buffer for all: what comes is read at once
+        return self._port.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        now_ns = self._port.clock()
+        try:
+            self._take(self._stream.receive(bytes(self._port.buffer[:nbytes]), now_ns), now_ns)
+        except Exception as error:  # noqa: BLE001  # what nobody foresaw costs this line, and no other
+            self._port.failed(error)
+            self.abort("error")
+
+    def eof_received(self) -> bool:
+        """Who has no more to say may still wait for answers."""
+        self._ended = True
+        self._finish()
+        if not self._held_messages:
+            self.close("peer")
+        return not self._port.is_tls
+
+    def pause_writing(self) -> None:
+        """More waits to be read by the other side than is allowed."""
+        self.abort("unread_answers")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._finish()
+        self._transport = None
+        now_ns = self._port.clock()
+        if self._timer is not None:
+            self._timer.cancel()
+        for speaker in set(self._speakers.values()):
+            self._port.speakers.left(speaker, self, now_ns)
+        self._speakers.clear()
+        if self._dialogue is not None:
+            self._dialogue.close(now_ns)
+            self._port.moved(self._dialogue.moved())
+        self._port.closed(self)
+
+    # What the port calls.
+
+    def settle(self, arrivals: Sequence[Arrival["Line"]]) -> None:
+        """These are durable: they are answered, in their order, with one write."""
+        self._held_messages -= sum(arrival.messages for arrival in arrivals)
+        self._held_bytes -= sum(arrival.payload_bytes for arrival in arrivals)
+        if self._transport is None:
+            return
+        self._say([answer for arrival in arrivals for answer in arrival.answers])
+        for mn in [mn for arrival in arrivals for mn in arrival.want_time if mn in self._speakers]:
+            self._port.set_clock(self._speakers[mn], self, mn)
+        if self._ended and not self._held_messages:
+            self.close("peer")
+        self.mind()
+
+    def ask(self, request: Request) -> None:
+        """A request to a station that spoke on this line."""
+        if self._dialogue is not None:
+            self._dialogue.ask(request, self._port.clock())
+            self._talk()
+
+    def mind(self) -> None:
+        """Reads, or stops reading, as there is room."""
+        settings = self._port.settings
+        full = self._held_messages >= settings.share_messages or self._held_bytes >= settings.share_bytes
+        wanted = not (full or self._port.full or self._ended)
+        if self._transport is None or wanted == self._reading:
+            return
+        self._reading = wanted
+        if wanted:
+            self._resumed_s = time.monotonic()
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def tend(self, now_s: float) -> None:
+        """Once a second or so: gives up what takes too long."""
+        settings = self._port.settings
+        if self._closing_s:
+            if now_s - self._closing_s > settings.stop_s:
+                self.abort(self.why)
+            return
+        if not self._reading:
+            return
+        since_s = now_s - self._resumed_s
+        if self._stream.waiting and since_s >= settings.frame_time_s:
+            now_ns = self._port.clock()
+            self._take(self._stream.expire(now_ns), now_ns)
+        if not self.proved and now_s - self.opened_s >= settings.first_frame_s:
+            self.close("no_frame")
+        elif now_s - self._heard_s >= settings.idle_s and since_s >= settings.idle_s:
+            self.close("idle")
+
+    def close(self, why: str) -> None:
+        """After what was written has left."""
+        if self._transport is not None and not self._closing_s:
+            self.why, self._closing_s = why, time.monotonic()
+            self._transport.close()
+
+    def abort(self, why: str) -> None:
+        """At once."""
+        if self._transport is not None:
+            self.why, self._closing_s = why, self._closing_s or time.monotonic()
+            self._transport.abort()
+
+    # What comes.
+
+    def _finish(self) -> None:
+        """What can be made of the rest."""
+        if self._stream.waiting:
+            now_ns = self._port.clock()
+            self._take(self._stream.close(now_ns), now_ns)
+
+    def _take(self, pieces: Sequence[Envelope | Unread], now_ns: int) -> None:
+        port = self._port
+        if self._register != port.speakers.number:
+            self._register_anew(now_ns)
+        topics: list[str] = []
+        payloads: list[bytes] = []
+        arrival: Arrival[Line] = Arrival(self, 0, 0)
+        said: list[bytes] = []
+        for piece in pieces:
+            if isinstance(piece, Unread):
+                if self._is_kept(piece, now_ns):
+                    topics.append(OURS + self._mn)
+                    payloads.append(piece.raw)
+                continue
+            head = piece.known.head
+            speaker = self._speakers.get(head.mn) or self._admitted(piece, now_ns)
+            if speaker is None:
+                self._refused += 1
+                port.traffic.refused += 1
+                continue
+            self._hear(speaker, piece, now_ns)
+            answer = piece.answer
+            if head.cn in UNKEPT:
+                said += [answer] if answer else []
+                continue
+            topics.append(OURS + (head.mn or self._mn))
+            payloads.append(piece.raw)
+            if answer:
+                arrival.answers.append(answer)
+            if head.cn == ASKS_FOR_TIME:
+                arrival.want_time.append(head.mn)
+        self._say(said)
+        if payloads:
+            arrival.messages, arrival.payload_bytes = len(payloads), sum(map(len, payloads))
+            self._held_messages += arrival.messages
+            self._held_bytes += arrival.payload_bytes
+            port.put(arrival, topics, payloads, now_ns)
+            self.mind()
+        self._bound()
+
+    def _bound(self) -> None:
+        settings = self._port.settings
+        if self._garbage_bytes > settings.most_garbage_bytes:
+            self.close("garbage")
+        elif self._refused >= settings.most_refused:
+            self.close("refused")
+
+    def _hear(self, speaker: Speaker, envelope: Envelope, now_ns: int) -> None:
+        """A frame of a logger that may speak."""
+        port, head = self._port, envelope.known.head
+        port.traffic.frames += 1
+        self.proved, self._heard_s = True, time.monotonic()
+        self._garbage_bytes = self._refused = 0
+        self._mn = head.mn or self._mn
+        port.speakers.heard(speaker, self, envelope, now_ns)
+        dialogue = self._dialogue
+        if dialogue is not None and (head.cn in ANSWERS or dialogue.next_ns is not None):
+            dialogue.heard(envelope.opened(port.speakers.heads.stations), now_ns)
+            self._talk()
+        if speaker.corrects and port.speakers.wants_time(speaker, now_ns):
+            port.set_clock(speaker, self, head.mn)
+
+    def _admitted(self, envelope: Envelope, now_ns: int) -> Speaker | None:
+        """The station of an MN that is new on this line; None where it may not speak."""
+        port, head = self._port, envelope.known.head
+        if not head.mn:  # answers of 2005 name nobody: there is but one who can have said them
+            return self._speakers.get(self._mn) if len(self._speakers) == 1 else None
+        speaker = port.speakers.of(envelope.known.profile)
+        if speaker is None:
+            port.refusals.stranger(head, self.address, now_ns)
+            return None
+        if not speaker.may_come_from(self.address):
+            self._refuse(head, f"it may not connect from {self.address}: see `addresses` in its register entry", now_ns)
+            return None
+        if len(self._speakers) >= MOST_SPEAKERS:
+            return None
+        is_new = self not in speaker.lines
+        self._speakers[head.mn] = speaker
+        if self._dialogue is None:
+            self._dialogue = Dialogue(port.speakers.heads.stations, port.pace)
+        self._dialogue.met(head)
+        if is_new:
+            port.prove(self)
+            port.speakers.came(speaker, self, envelope, now_ns)
+        return speaker
+
+    def _refuse(self, head: Head, why: str, now_ns: int) -> None:
+        self._port.refusals.tell(head.mn, self.address, head.edition, why, now_ns, is_unknown=False)
+
+    def _register_anew(self, now_ns: int) -> None:
+        """The register was replaced: everybody is looked at again."""
+        speakers = self._port.speakers
+        self._register = speakers.number
+        self._stream.register(speakers.heads)
+        before, self._speakers = self._speakers, {}
+        for mn, speaker in before.items():
+            if speakers.named(mn) is speaker and speaker.may_come_from(self.address):
+                self._speakers[mn] = speaker
+        for speaker in set(before.values()) - set(self._speakers.values()):
+            speakers.left(speaker, self, now_ns)
+
+    def _is_kept(self, unread: Unread, now_ns: int) -> bool:
+        """Whether bytes that are no frame go on to quarantine; those of strangers only as far as there is room."""
+        port = self._port
+        if unread.reasons == (WRONG_PASSWORD,):
+            named = MN_IN_HEAD.search(unread.raw[6 : unread.raw.find(OPENING)])
+            mn = named[1].decode() if named else NOBODY
+            port.refusals.tell(mn, self.address, "", "the password is not this station's", now_ns, is_unknown=False)
+            self._refused += 1
+            port.traffic.refused += 1
+            return False
+        self._garbage_bytes += len(unread.raw)
+        port.traffic.garbage_bytes += len(unread.raw)
+        return self.proved or port.has_room_for_garbage(len(unread.raw), now_ns)
+
+    # What is said.
+
+    def _say(self, frames: Sequence[bytes]) -> None:
+        if frames and self._transport is not None and not self._transport.is_closing():
+            self._port.traffic.answers += len(frames)
+            self._transport.write(b"".join(frames))
+
+    def _talk(self) -> None:
+        """Requests: what is due is sent, what became of them is told, and the next time is noted."""
+        dialogue = self._dialogue
+        if dialogue is None or self._transport is None:
+            return
+        now_ns = self._port.clock()
+        frames = dialogue.step(now_ns)
+        if frames:
+            self._transport.write(b"".join(frames))
+        self._port.moved(dialogue.moved())
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if dialogue.next_ns is not None:
+            wait_s = min(LONGEST_WAIT_S, max(0.01, (dialogue.next_ns - now_ns) / 1e9))
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._talk)
