@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -120,6 +120,7 @@ class Request:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Asking(Protocol):
     """A source whose stations can be asked."""
 

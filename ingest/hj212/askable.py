@@ -12,11 +12,14 @@ from typing import Literal
 from ingest.hj212.answers import BIT, framed, sendable
 from ingest.hj212.segment import ANSWER, EDITION_SHIFT, Head
 from ingest.hj212.times import time_ns, written_time
+from rules.readings import Kind
 
 Ends = Literal["result", "data", "notice"]
 NOW = "SystemTime"  # where it is left out, the time of sending
 FROM, TO = "BeginTime", "EndTime"
 HISTORY = frozenset({"2031", "2041", "2051", "2061"})
+# By which command the past of a kind is asked for. There is none for real-time data.
+PAST: Mapping[Kind, str] = {Kind.MINUTE: "2051", Kind.HOUR: "2061", Kind.DAY: "2031"}
 ENCRYPTED = "2"  # commands 2000 to 2999 are, where a station of 2025 has a key
 
 
