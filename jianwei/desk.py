@@ -113,7 +113,6 @@ class Desk:
 
     def _begin(self, now_ns: int) -> None:
         """Takes up what an earlier run left."""
-        self._register.nobody_is_connected()
         for left in self._requests.open():
             if left.state != "due":
                 acts = left.cn.startswith(ACTS)

@@ -139,6 +139,7 @@ class Dialogue:
         self._pace = pace or Pace()
         self._patience = patience or Patience()
         self._stations: dict[str, _Station] = {}
+        self._busy: dict[str, _Station] = {}  # those that are asked something, or will be
         self._by_qn: dict[str, _Station] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()  # QNs
         self._moved: list[Moved] = []
@@ -146,9 +147,10 @@ class Dialogue:
     @property
     def next_ns(self) -> int | None:
         """When `step` is due again; None: not before something is asked."""
-        busy = [station for station in self._stations.values() if station.open is not None or station.waiting]
-        times = [0 if station.open is None else self._deadline_ns(station.open) for station in busy]
-        return max(min(times), self._pace.next_ns) if times else None
+        if not self._busy:
+            return None
+        opened = [station.open for station in self._busy.values()]
+        return max(self._pace.next_ns, min(0 if it is None else self._deadline_ns(it) for it in opened))
 
     def ask(self, request: Request, now_ns: int) -> None:
         """Takes it up; or tells at once why not."""
@@ -162,11 +164,12 @@ class Dialogue:
             self._tell(request, "refused", "too many requests wait for this station; ask again later", now_ns)
         else:
             station.waiting.append(request)
+            self._busy[request.mn.upper()] = station
 
     def step(self, now_ns: int) -> list[bytes]:
         """The frames to send now."""
         frames = []
-        for station in self._stations.values():
+        for station in list(self._busy.values()):
             if station.open is not None and not station.open.since_ns <= now_ns < self._deadline_ns(station.open):
                 frames += self._overdue(station, station.open, now_ns)
             if station.open is None and station.waiting and self._pace.take(now_ns):
@@ -205,12 +208,13 @@ class Dialogue:
 
     def close(self, now_ns: int) -> None:
         """The connection is lost: whatever has not ended is gone."""
-        for station in self._stations.values():
+        for station in list(self._busy.values()):
             if station.open is not None:
                 self._end(station, station.open, "gone", "the connection was lost before it had ended", now_ns)
             for request in station.waiting:
                 self._tell(request, "gone", "the connection was lost before it was sent", now_ns)
         self._stations.clear()
+        self._busy.clear()
 
     # What is waited for. A clock that was set back ends a wait: nobody knows how long it has been.
 
@@ -289,6 +293,8 @@ class Dialogue:
         said = "; ".join(part for part in (opened.said, said) if part)
         self._tell(opened.request, state, said, now_ns, opened.frames, opened.readings)
         station.open = None
+        if not station.waiting:
+            del self._busy[station.head.mn.upper()]
         del self._by_qn[opened.qn]
         self._ended[opened.qn] = None
         while len(self._ended) > REMEMBERED:

@@ -105,7 +105,6 @@ def test_a_start_takes_up_what_was_left_but_does_nothing_to_equipment_twice(offi
     it.desk = it.opened()
     it.step()
     assert it.state(again) == ("due", AGAIN)
-    assert it.register.loggers()[0].state == "gone"
 
 
 def test_what_is_told_of_foreign_requests_is_not_written(office: Open) -> None:

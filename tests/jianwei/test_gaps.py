@@ -8,7 +8,8 @@ import pytest
 from jianwei.gaps import gap_of
 from rules.readings import SECOND_NS, Kind
 from tests.alerts.found import change
-from tests.jianwei.at_the_desk import CATALOGUE, NOW_NS, STATIONS, Office, at
+from tests.jianwei.at_the_desk import NOW_NS, STATIONS, Office, at
+from tests.jianwei.serving import CATALOGUE
 
 Open = Callable[..., Office]
 WHOLE = ("20260512075000", "20260512115000")  # from the period that came last to the one that is over
