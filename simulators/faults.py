@@ -14,7 +14,7 @@ from rules.readings import SECOND_NS, Kind
 from rules.schema import KindName, Strict
 from simulators import wire
 from simulators.durations import Seconds
-from simulators.samples import Outgoing, Sample
+from simulators.samples import Harm, Outgoing, Said, Sample
 
 
 class Covered(Strict):
@@ -254,7 +254,10 @@ class HeldBack(TransportFault):
 
     def carry(self, messages: Sequence[Outgoing], end_ns: int) -> list[Outgoing]:
         apart_ns = SECOND_NS // 5
-        return [replace(m, sent_ns=max(m.sent_ns, end_ns + i * apart_ns)) for i, m in enumerate(messages)]
+        return [
+            replace(m, sent_ns=max(m.sent_ns, end_ns + i * apart_ns), said=m.said and replace(m.said, held=True))
+            for i, m in enumerate(messages)
+        ]
 
 
 class Corrected(TransportFault):
@@ -266,7 +269,12 @@ class Corrected(TransportFault):
 
     def carry(self, messages: Sequence[Outgoing], end_ns: int) -> list[Outgoing]:  # noqa: ARG002 - each by itself
         again = [
-            replace(m, payload=wire.scaled(m.payload, self.by), sent_ns=m.sent_ns + self.after * SECOND_NS)
+            replace(
+                m,
+                payload=wire.scaled(m.payload, self.by),
+                sent_ns=m.sent_ns + self.after * SECOND_NS,
+                said=m.said and m.said.scaled(self.by),
+            )
             for m in messages
         ]
         return [*messages, *again]
@@ -278,7 +286,10 @@ class Garbled(TransportFault):
     kind: Literal["garbled"]
 
     def carry(self, messages: Sequence[Outgoing], end_ns: int) -> list[Outgoing]:  # noqa: ARG002 - each by itself
-        return [replace(m, payload=wire.garbled(m.payload, i), stored=(), problems=1) for i, m in enumerate(messages)]
+        return [
+            replace(m, payload=wire.garbled(m.payload, i), stored=(), problems=1, said=_harmed(m, "garbled"))
+            for i, m in enumerate(messages)
+        ]
 
 
 class TextValue(TransportFault):
@@ -292,7 +303,8 @@ class TextValue(TransportFault):
     def _spoilt(self, message: Outgoing) -> Outgoing:
         parameter = next(p for p in message.stored if self.concerns(p))
         rest = tuple(p for p in message.stored if p != parameter)
-        return replace(message, payload=wire.with_text_value(message.payload, parameter), stored=rest, problems=1)
+        payload, said = wire.with_text_value(message.payload, parameter), _harmed(message, "text_value", parameter)
+        return replace(message, payload=payload, stored=rest, problems=1, said=said)
 
 
 class NaiveTime(TransportFault):
@@ -301,7 +313,14 @@ class NaiveTime(TransportFault):
     kind: Literal["naive_time"]
 
     def carry(self, messages: Sequence[Outgoing], end_ns: int) -> list[Outgoing]:  # noqa: ARG002 - each by itself
-        return [replace(m, payload=wire.with_naive_time(m.payload), stored=(), problems=1) for m in messages]
+        return [
+            replace(m, payload=wire.with_naive_time(m.payload), stored=(), problems=1, said=_harmed(m, "naive_time"))
+            for m in messages
+        ]
+
+
+def _harmed(message: Outgoing, harm: Harm, parameter: str = "") -> Said | None:
+    return message.said and replace(message.said, harm=harm, spoilt=parameter)
 
 
 Fault = Annotated[

@@ -6,6 +6,7 @@ down), so the order of sending is known only for the whole. Equal scenario and s
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +16,9 @@ from rules.readings import SECOND_NS, Float64s, Int64s
 from rules.schema import KINDS, Station
 from simulators import signals, wire
 from simulators.faults import FaultWindow, SampleFault, TransportFault
-from simulators.samples import Outgoing, Sample
+from simulators.loggers.manner import Equipped, Manner
+from simulators.loggers.speech import payload_of
+from simulators.samples import Outgoing, Said, Sample
 from simulators.scenario import Feed, Group, Scenario, Signal
 from simulators.truth import ExpectedEpisode, Explained, Truth
 
@@ -34,7 +37,17 @@ class Fleet:
 
     def stations(self) -> list[Station]:
         """The entries that the register needs for the rules to watch this fleet."""
-        return [group.entry(station, name) for station, name, group in self.scenario.stations()]
+        return [
+            group.entry(station, name, self._manners.get(station)) for station, name, group in self.scenario.stations()
+        ]
+
+    def equipped(self) -> list[Equipped]:
+        """Every station with its logger: that of the scenario, or a plain one."""
+        return list(self._equipped.values())
+
+    def speaks_hj212(self, station: str) -> bool:
+        """Whether the scenario tells of a logger there; the others speak json_v1."""
+        return station in self._manners
 
     def messages(self, from_ns: int, until_ns: int) -> list[Outgoing]:
         """What is sent from `from_ns` up to, not including, `until_ns`, in order of sending.
@@ -56,6 +69,18 @@ class Fleet:
         return Truth(sorted(expected, key=lambda e: (e.by_ns, e.station, sorted(e.parameters))), explained)
 
     @cached_property
+    def _manners(self) -> dict[str, Manner]:
+        return {manner.station: manner for manner in self.scenario.loggers}
+
+    @cached_property
+    def _equipped(self) -> dict[str, Equipped]:
+        found = {}
+        for station, _, group in self.scenario.stations():
+            manner = self._manners.get(station) or Manner(station=station)
+            found[station] = Equipped(station, manner.voice(group.st, group.converted), manner)
+        return found
+
+    @cached_property
     def _plan(self) -> list[Outgoing]:
         messages = [m for station, _, group in self.scenario.stations() for m in self._of_station(station, group)]
         return sorted(messages, key=lambda m: (m.sent_ns, m.topic, m.measured_ns))
@@ -71,7 +96,7 @@ class Fleet:
         for fault in faults:
             if isinstance(fault, TransportFault):
                 messages = self._carried(messages, fault)
-        return messages
+        return [self._in_hj212(message) for message in messages] if station in self._manners else messages
 
     def _of_feed(self, station: str, group: Group, feed: Feed) -> Iterator[Sample]:
         due_ns, measured_ns = self._times(feed)
@@ -145,7 +170,17 @@ class Fleet:
             kind=sample.kind,
             measured_ns=sample.measured_ns,
             stored=tuple(sample.values),
+            said=Said(sample, decimals),
         )
+
+    def _in_hj212(self, message: Outgoing) -> Outgoing:
+        """The message as a broker gets it from a gateway that hands on frames."""
+        logger, said = self._equipped[message.station], message.said
+        if said is None:
+            return message
+        ahead_ns = logger.manner.ahead_ns(said.sample.due_ns - self.start_ns)
+        payload = payload_of(logger.voice, said, message.sent_ns, ahead_ns)
+        return replace(message, topic=f"jianwei/hj212/{logger.voice.mn}", payload=payload)
 
     def _reach(self, fault: FaultWindow, group: Group) -> tuple[int, int]:
         """From and until when the episodes of a fault may begin.

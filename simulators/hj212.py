@@ -3,7 +3,7 @@
 Written from the standards alone, with a check of its own, so that the reader on the other side has a witness.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -16,6 +16,7 @@ from simulators.samples import Sample
 
 Edition = Literal["2005", "2017", "2025", "surface_water"]
 Fields = Mapping[str, str]  # by suffix, such as Rtd or Flag
+Check = Literal["standard", "lower", "unpadded", "modbus"]
 EPOCH, BEIJING = datetime(1970, 1, 1, tzinfo=UTC), timedelta(hours=8)
 VERSION: Mapping[Edition, int] = {"2005": 0, "2017": 1, "2025": 2, "surface_water": 2}
 COMMAND: Mapping[Kind, str] = {Kind.REALTIME: "2011", Kind.MINUTE: "2051", Kind.HOUR: "2061", Kind.DAY: "2031"}
@@ -25,7 +26,11 @@ MODBUS_START = 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class Logger:
-    """A data logger. `codes`: what it calls a parameter, where that is not today's code."""
+    """A data logger. `codes`: what it calls a parameter, where that is not today's code.
+
+    Of `converted` parameters it says the value at the reference oxygen content. `check`: how it writes its check; some
+    write it in small letters, without leading zeros, or take MODBUS for it.
+    """
 
     mn: str
     st: str = "32"
@@ -36,11 +41,17 @@ class Logger:
     encoding: str = "utf-8"
     codes: Mapping[str, str] | None = None
     key: bytes | None = None  # of SM4
+    converted: Collection[str] = ()
+    check: Check = "standard"
+    most_data: int = MOST_DATA  # bytes of data in a frame, before it splits them
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What is said. `items`: fields by parameter; `measured_ns` becomes DataTime, `sent_ns` the QN."""
+    """What is said. `items`: fields by parameter; `measured_ns` becomes DataTime, `sent_ns` the QN.
+
+    `qn`: that of the request to which it is the answer.
+    """
 
     cn: str
     sent_ns: int
@@ -48,6 +59,7 @@ class Upload:
     items: Sequence[tuple[str, Fields]] = ()
     params: Sequence[tuple[str, str]] = ()
     again: bool = False  # 2025: sent once more
+    qn: str = ""
 
 
 def check(data: bytes) -> int:
@@ -81,10 +93,10 @@ def beijing(time_ns: int, *, milliseconds: bool = False) -> str:
     return local.strftime("%Y%m%d%H%M%S") + (f"{local.microsecond // 1000:03}" if milliseconds else "")
 
 
-def wire(data: bytes, *, proof: int | None = None, clear: bytes | None = None) -> bytes:
+def wire(data: bytes, *, proof: int | None = None, clear: bytes | None = None, form: str = "04X") -> bytes:
     """A frame around a data segment; `proof` stands in for its check, `clear` is what is checked instead of it."""
     said = check(clear or data) if proof is None else proof
-    return b"##" + str(len(data)).zfill(4).encode() + data + f"{said:04X}".encode() + b"\r\n"
+    return b"##" + str(len(data)).zfill(4).encode() + data + f"{said:{form}}".encode() + b"\r\n"
 
 
 def framed(logger: Logger, upload: Upload) -> bytes:
@@ -95,12 +107,12 @@ def framed(logger: Logger, upload: Upload) -> bytes:
 def packets(logger: Logger, upload: Upload) -> list[bytes]:
     """The upload in as many frames as the standard asks for: whole items, DataTime in each."""
     alone = _segment(logger, upload, upload.items, None)
-    if len(alone) <= MOST_DATA:
+    if len(alone) <= logger.most_data:
         return [_sent(logger, alone)]
     groups: list[list[tuple[str, Fields]]] = [[]]
     for item in upload.items:
         longer = _segment(logger, upload, [*groups[-1], item], (99, 99))
-        if len(longer) > MOST_DATA and groups[-1]:
+        if len(longer) > logger.most_data and groups[-1]:
             groups.append([])
         groups[-1].append(item)
     return [
@@ -109,16 +121,25 @@ def packets(logger: Logger, upload: Upload) -> list[bytes]:
 
 
 def spoken(logger: Logger, sample: Sample, decimals: Mapping[str, int]) -> list[bytes]:
-    """A sample as frames. A missing value is sent as its flag alone, B where it has none."""
+    """A sample as frames."""
+    return packets(
+        logger,
+        Upload(COMMAND[sample.kind], sample.sent_ns, sample.measured_ns, items_of(logger, sample, decimals)),
+    )
+
+
+def items_of(logger: Logger, sample: Sample, decimals: Mapping[str, int]) -> list[tuple[str, Fields]]:
+    """The fields of each parameter. A missing value is sent as its flag alone, B where it has none."""
     suffix = "Rtd" if sample.kind == Kind.REALTIME else "Avg"
     items: list[tuple[str, Fields]] = []
     for parameter, value in sample.values.items():
         flag = sample.flags.get(parameter, "N" if value is not None else "B")
-        fields = {} if value is None else {suffix: f"{value:.{decimals[parameter]}f}"}
+        name = f"Zs{suffix}" if parameter in logger.converted else suffix
+        fields = {} if value is None else {name: f"{value:.{decimals[parameter]}f}"}
         if logger.flagged or flag != "N":
             fields["Flag"] = flag
         items.append((parameter, fields))
-    return packets(logger, Upload(COMMAND[sample.kind], sample.sent_ns, sample.measured_ns, items))
+    return items
 
 
 def _segment(
@@ -126,10 +147,11 @@ def _segment(
 ) -> bytes:
     # Packets of 2005 share one QN, later ones have each their own.
     later_ns = (packet[0] - 1) * 1_000_000 if packet and logger.edition != "2005" else 0
+    qn = upload.qn or beijing(upload.sent_ns + later_ns, milliseconds=True)
     flag = VERSION[logger.edition] << 2 | bool(packet) << 1 | logger.answers
     numbers = f"PNUM={packet[1]};PNO={packet[0]};" if packet else ""
     head = (
-        f"QN={beijing(upload.sent_ns + later_ns, milliseconds=True)};ST={logger.st};CN={upload.cn};"
+        f"QN={qn};ST={logger.st};CN={upload.cn};"
         f"PW={logger.password};MN={logger.mn};Flag={flag};{numbers}{'RF=1;' if upload.again else ''}"
     )
     said = [f"{name}={text}" for name, text in upload.params]
@@ -143,10 +165,12 @@ def _segment(
 
 def _sent(logger: Logger, data: bytes) -> bytes:
     """The frame; with a key its data are encrypted, and the check stays that of the clear ones."""
+    proof = modbus(data) if logger.check == "modbus" else None
+    form = {"lower": "04x", "unpadded": "X"}.get(logger.check, "04X")
     if logger.key is None:
-        return wire(data)
+        return wire(data, proof=proof, form=form)
     start = data.index(b"CP=&&") + len(b"CP=&&")
     blocks = data[start:-2]
     whole = len(blocks) // 16 * 16
     sealed = Cipher(SM4(logger.key), modes.ECB()).encryptor().update(blocks[:whole])  # noqa: S305  # the standard's way
-    return wire(data[:start] + sealed + blocks[whole:] + b"&&", clear=data)
+    return wire(data[:start] + sealed + blocks[whole:] + b"&&", proof=proof, clear=data, form=form)

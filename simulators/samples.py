@@ -1,7 +1,8 @@
 """What passes through a simulated station: a sample before it is written down, and a message on its way."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from rules.readings import Kind
 
@@ -25,6 +26,31 @@ class Sample:
     flags: Mapping[str, str]
 
 
+Harm = Literal["", "garbled", "text_value", "naive_time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a message says, for loggers, who write it themselves.
+
+    `harm`: what is done to it on the way; `spoilt`: the parameter that a text stands for. `held`: it waited in the
+    station while the line was down.
+    """
+
+    sample: Sample
+    decimals: Mapping[str, int]
+    harm: Harm = ""
+    spoilt: str = ""
+    held: bool = False
+
+    def scaled(self, by: float) -> Self:
+        """The same with every value, as it was written, times `by`."""
+        values = {
+            p: None if v is None else round(round(v, self.decimals[p]) * by, 4) for p, v in self.sample.values.items()
+        }
+        return replace(self, sample=replace(self.sample, values=values), decimals=dict.fromkeys(values, 4))
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One message.
@@ -41,3 +67,10 @@ class Outgoing:
     measured_ns: int
     stored: tuple[str, ...]
     problems: int = 0
+    said: Said | None = None
+
+    def on_a_line(self) -> Self:
+        """The same on a logger's own line, where a frame that was garbled is not answered, and comes again whole."""
+        if self.said is None or self.said.harm != "garbled":
+            return self
+        return replace(self, stored=tuple(self.said.sample.values))

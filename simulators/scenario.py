@@ -13,6 +13,7 @@ from rules.schema import KindName, Name, Station, Strict
 from rules.strict_yaml import parse
 from simulators.durations import Seconds
 from simulators.faults import Fault
+from simulators.loggers.manner import Manner
 
 SPAN_S = {"minute": 60, "hour": 3600, "day": 86400}  # a realtime value stands for its moment
 
@@ -70,7 +71,8 @@ class Group(Strict):
     """Stations of one type.
 
     `id` and `name` may hold {n} (the number, from 1), `name` also {place}, one of `places` in turn. `register` is what
-    the register says about each of them beyond that (class, permit, ...).
+    the register says about each of them beyond that (class, permit, ...). `st` is their system in HJ 212, `converted`
+    the parameters that they report at the reference oxygen content.
     """
 
     station_type: str
@@ -81,6 +83,8 @@ class Group(Strict):
     said: dict[str, Any] = Field(default_factory=dict, alias="register")
     signals: dict[str, Signal]
     feeds: list[Feed] = Field(min_length=1)
+    st: str = Field(default="32", pattern=r"^\d{2}$")
+    converted: list[str] = Field(default_factory=list)
 
     def members(self) -> Iterator[tuple[str, Name]]:
         """Each station's id and name."""
@@ -92,10 +96,12 @@ class Group(Strict):
             name = Name(zh=self.name.zh.format(n=n, place=zh), en=self.name.en.format(n=n, place=en))
             yield self.id.format(n=n), name
 
-    def entry(self, station: str, name: Name) -> Station:
-        """What the register says about one of the stations."""
+    def entry(self, station: str, name: Name, manner: Manner | None = None) -> Station:
+        """What the register says about one of the stations; `manner`: of its logger, where the scenario tells of one."""
         feeds = {feed.kind: feed.interval_s for feed in self.feeds}
         given = {"id": station, "name": name, "station_type": self.station_type, "feeds": feeds}
+        if manner is not None:
+            given["logger"] = manner.entry()
         return Station.model_validate({**self.said, **given})
 
     @model_validator(mode="after")
@@ -104,6 +110,8 @@ class Group(Strict):
             unknown = set(feed.parameters) - set(self.signals)
             if unknown:
                 raise ValueError(f"feed {feed.kind}: no signal for {sorted(unknown)}")
+        if unknown := set(self.converted) - set(self.signals):
+            raise ValueError(f"converted: no signal for {sorted(unknown)}")
         if len({feed.kind for feed in self.feeds}) != len(self.feeds):
             raise ValueError("two feeds of the same kind")
         for station, name in self.members():
@@ -112,7 +120,10 @@ class Group(Strict):
 
 
 class Scenario(Strict):
-    """`start` carries the zone in which the stations live: their days begin at its midnight."""
+    """`start` carries the zone in which the stations live: their days begin at its midnight.
+
+    `loggers`: the stations that speak HJ 212, and how.
+    """
 
     name: Name
     start: AwareDatetime
@@ -120,6 +131,7 @@ class Scenario(Strict):
     step: Seconds = 60
     fleet: list[Group] = Field(min_length=1)
     faults: list[Fault] = Field(default_factory=list)
+    loggers: list[Manner] = Field(default_factory=list)
 
     @property
     def start_ns(self) -> int:
@@ -150,6 +162,19 @@ class Scenario(Strict):
                 raise ValueError(f"faults[{i}]: {fault.station} does not send {sorted({*unknown, *unfed})}")
         return self
 
+    @model_validator(mode="after")
+    def _loggers_belong_to_stations(self) -> Self:
+        stations = {station for station, _, _ in self.stations()}
+        manners = {manner.station: manner for manner in self.loggers}
+        if len(manners) != len(self.loggers):
+            raise ValueError("loggers: a station has two")
+        if unknown := manners.keys() - stations:
+            raise ValueError(f"loggers: no station {', '.join(sorted(unknown))}")
+        names = [(manners[station].name if station in manners else station).upper() for station in stations]
+        if len(set(names)) != len(names):
+            raise ValueError("loggers: two call themselves the same")
+        return self
+
 
 def shipped() -> list[str]:
     """Names of the scenarios that come with the program."""
@@ -158,13 +183,17 @@ def shipped() -> list[str]:
 
 
 def load_scenario(name: str | Path) -> Scenario:
-    """A shipped scenario by its name, or one from a file. Where it says `fleet: city`, it takes the fleet of that one.
+    """A shipped scenario by its name, or one from a file.
+
+    Where it says `fleet: city`, it takes the fleet of that one; `faults: city` likewise.
 
     Raises OSError, or ValueError (YamlError, pydantic.ValidationError) with every problem and its path.
     """
     content = parse(_text_of(name))
-    if isinstance(content, dict) and isinstance(content.get("fleet"), str):
-        content["fleet"] = parse(_text_of(content["fleet"]))["fleet"]
+    if isinstance(content, dict):
+        for part in ("fleet", "faults"):
+            if isinstance(content.get(part), str):
+                content[part] = parse(_text_of(content[part])).get(part)
     return Scenario.model_validate(content)
 
 

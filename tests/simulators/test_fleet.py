@@ -102,7 +102,7 @@ def test_what_is_expected_is_expected_in_time() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["city", "quiet", "load"])
+@pytest.mark.parametrize("name", ["city", "quiet", "load", "loggers"])
 def test_the_register_of_a_shipped_scenario_is_whole(name: str) -> None:
     scenario = load_scenario(name)
     stations = Fleet(scenario, 1).stations()
