@@ -5,6 +5,7 @@ from typing import Any
 
 from alerts.episodes import Episode
 from alerts.notices import is_legal, legal_multiple
+from alerts.requests import Note
 from jianwei.moments import written
 from rules.readings import Kind, LimitInForce, Point, Transition
 
@@ -49,6 +50,10 @@ def transition_fact(transition: Transition) -> Fact:
         "multiple": legal_multiple(transition.multiple, transition.limit),
         "reason": transition.reason,
     }
+
+
+def note_fact(note: Note) -> Fact:
+    return {"noted": written(note.noted_ns), "by": note.by, "zh": note.zh, "en": note.en}
 
 
 def limit_fact(limit: LimitInForce | None) -> Fact | None:

@@ -1,5 +1,6 @@
 """`jianwei episodes`: what the rules found."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Annotated
 
@@ -7,14 +8,16 @@ import typer
 
 from alerts.ledger import Episode, SqlLedger
 from alerts.notices import LEVELS, notice_text
+from alerts.requests import Note, SqlRequests
 from jianwei.board import STYLES, episode_table
 from jianwei.clock import wall_ns
-from jianwei.facts import episode_fact, transition_fact
+from jianwei.facts import episode_fact, note_fact, transition_fact
 from jianwei.moments import HEADING, shown
 from jianwei.names import CatalogueNames
 from jianwei.nearest import no_such
 from jianwei.site import Site, data_folder, read_site
 from jianwei.terminal import CONFIG, ConfigOption, JsonOption, fail, out, print_fitted, print_json
+from rules.readings import Transition
 
 
 def episodes(
@@ -42,7 +45,9 @@ def episodes(
     site = read_site(config)
     with closing(SqlLedger(folder.ledger_url, [], wall_ns)) as ledger:
         if episode_id:
-            _tell_one(ledger, _the_one(ledger, episode_id), site, as_json=as_json)
+            with closing(SqlRequests(folder.ledger_url, wall_ns)) as requests:
+                one = _the_one(ledger, episode_id)
+                _tell_one(one, ledger.transitions(one.id), requests.notes(one.id), site, as_json=as_json)
             return
         found = ledger.episodes(open_only=only_open, station=station or None, limit=limit)
         if station and not found and station not in site.stations:
@@ -66,10 +71,12 @@ def _the_one(ledger: SqlLedger, id_start: str) -> Episode:
     return found[0]
 
 
-def _tell_one(ledger: SqlLedger, episode: Episode, site: Site, *, as_json: bool) -> None:
-    history = ledger.transitions(episode.id)
+def _tell_one(
+    episode: Episode, history: Sequence[Transition], notes: Sequence[Note], site: Site, *, as_json: bool
+) -> None:
     if as_json:
-        print_json({**episode_fact(episode), "transitions": [transition_fact(change) for change in history]})
+        changes = [transition_fact(change) for change in history]
+        print_json({**episode_fact(episode), "transitions": changes, "notes": [note_fact(note) for note in notes]})
         return
     names = CatalogueNames(site.catalogue, site.stations)
     print_fitted(episode_table([episode], names, title=f"事件 Episode {episode.id} ({HEADING})", history=True))
@@ -83,3 +90,7 @@ def _tell_one(ledger: SqlLedger, episode: Episode, site: Site, *, as_json: bool)
         for part in (text.zh, text.en, change.reason):
             if part:
                 out.print(f"  {part}", markup=False)
+    for note in notes:
+        out.print(f"\n{shown(note.noted_ns)} 备注 note, {note.by}", style="bold", markup=False)
+        for part in (note.zh, note.en):
+            out.print(f"  {part}", markup=False)

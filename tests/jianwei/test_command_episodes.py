@@ -2,9 +2,13 @@
 
 import json
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from alerts.requests import SqlRequests
+from jianwei.folders import DataFolder
+from rules.readings import SECOND_NS
 from tests.jianwei.command_line import Ask
 from tests.jianwei.lived import serving
 
@@ -39,6 +43,22 @@ def test_an_episode_tells_what_a_person_needs(ask: Ask, site: Path) -> None:
         "authority": "general",
         "condition": "",
     }
+
+
+def test_what_was_noted_on_an_episode_stands_with_its_history(ask: Ask, site: Path) -> None:
+    episode = one(ask, site, "SW-01", "surface_water_over")["id"]
+    with closing(
+        SqlRequests(DataFolder(site.parent / "data").ledger_url, lambda: 1_778_558_400 * SECOND_NS)
+    ) as requests:
+        requests.note(episode, "gap", "已补齐。", "all there [1/2].")
+
+    table = ask("episodes", "-c", site, "--id", episode[:8]).out
+    as_json = json.loads(ask("episodes", "-c", site, "--id", episode, "--json").out)
+
+    assert table.rstrip().endswith("2026-05-12 12:00:00 备注 note, gap\n  已补齐。\n  all there [1/2].")
+    assert as_json["notes"] == [
+        {"noted": "2026-05-12T04:00:00Z", "by": "gap", "zh": "已补齐。", "en": "all there [1/2]."}
+    ]
 
 
 def test_open_ones_alone(ask: Ask, site: Path) -> None:

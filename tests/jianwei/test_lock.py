@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jianwei.lock import DataInUse, DataLock
+from jianwei.lock import DataInUse, DataLock, is_held
 
 HOLD = """
 import sys
@@ -48,3 +48,10 @@ def test_a_process_that_is_killed_holds_nothing_any_more(tmp_path: Path) -> None
         holder.wait()
         with DataLock(tmp_path):
             assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_whether_somebody_works_there_can_be_asked(tmp_path: Path) -> None:
+    assert not is_held(tmp_path), "nobody ever has"
+    with DataLock(tmp_path):
+        assert is_held(tmp_path)
+    assert not is_held(tmp_path)
