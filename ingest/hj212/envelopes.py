@@ -5,8 +5,9 @@ length; all else goes through a `Connection`, which says the same of what both c
 business here: whether it can be read or not, the bytes are kept, and who is answered need not send them again.
 """
 
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from ingest.hj212.answers import answer
 from ingest.hj212.crc import written
@@ -17,6 +18,7 @@ from rules.readings import SECOND_NS
 
 QN, QN_UNTIL, AFTER_QN = b"QN=", 20, b";"
 END = b"\r\n"
+AROUND_BYTES = HEAD_BYTES + CHECK_BYTES + END_BYTES
 MARK = "00000000000000000"  # stands where a QN will
 MOST_KNOWN = 20_000
 LONGEST_HEAD = 256  # that is remembered
@@ -31,14 +33,17 @@ class Known:
     around: tuple[bytes, bytes] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A frame whose check fits and whose head can be read. `data`: the data segment in the clear."""
 
-    raw: bytes = field(repr=False)
-    data: bytes = field(repr=False)
+    raw: bytes
+    data: bytes
     qn: str
     known: Known
+
+    def __repr__(self) -> str:
+        """Without the bytes: a password is in them."""
+        return f"Envelope(qn={self.qn!r}, known={self.known!r})"
 
     @property
     def answer(self) -> bytes | None:
@@ -130,15 +135,16 @@ class Stream:
             return self._of(self._careful.receive(data, now_ns))
         if not self._held:
             self._since_ns = now_ns
-        data, self._held = self._held + data, b""
-        out: deque[Envelope | Unread] = deque()
-        at, most = 0, self._bounds.most_data
+        else:
+            data, self._held = self._held + data, b""
+        out: list[Envelope | Unread] = []
+        at, most, plain = 0, self._bounds.most_data, self._heads.plain
         while at < len(data):
             segment = plainly_framed(data, at, most)
             if segment is None:
                 break
-            end = at + HEAD_BYTES + len(segment) + CHECK_BYTES + END_BYTES
-            envelope = self._heads.plain(data[at:end], segment)
+            end = at + len(segment) + AROUND_BYTES
+            envelope = plain(data[at:end], segment)
             if envelope is None:
                 break
             out.append(envelope)
@@ -150,7 +156,7 @@ class Stream:
                 self._held = rest
             else:
                 out += self._carefully(rest)
-        return list(out)
+        return out
 
     def expire(self, now_ns: int) -> list[Envelope | Unread]:
         """Gives up what has waited for too long; call it now and then."""
@@ -173,15 +179,15 @@ class Stream:
 
 def plainly_framed(stream: bytes, at: int, most_data: int) -> bytes | None:
     """The data segment of the frame that begins at `at` and is plainly right; None where anything is in doubt."""
-    digits = stream[at + len(HEADER) : at + HEAD_BYTES]
+    start = at + HEAD_BYTES
+    digits = stream[at + len(HEADER) : start]
     if not digits.isdigit() or not stream.startswith(HEADER, at):
         return None
-    length = int(digits)
-    end = at + HEAD_BYTES + length
-    if not 0 < length <= most_data or not stream.startswith(END, end + CHECK_BYTES):
+    end = start + int(digits)
+    data = stream[start:end]
+    if not 0 < len(data) <= most_data or stream[end : end + CHECK_BYTES + END_BYTES] != written(data) + END:
         return None
-    data = stream[at + HEAD_BYTES : end]
-    return data if stream.startswith(written(data), end) else None
+    return data
 
 
 def _may_become_plain(rest: bytes, most_data: int) -> bool:

@@ -30,8 +30,8 @@ class Arrival(Generic[Sender]):
     """
 
     sender: Sender
-    messages: int
-    payload_bytes: int
+    messages: int = 0
+    payload_bytes: int = 0
     answers: list[bytes] = field(default_factory=list)
     want_time: list[str] = field(default_factory=list)
 

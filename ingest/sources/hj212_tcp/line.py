@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ingest.hj212.envelopes import Envelope, Stream
-from ingest.hj212.framing import Unread
+from ingest.hj212.framing import HEAD_BYTES, Unread
+from ingest.hj212.profiles import PLAIN
 from ingest.hj212.requests import ANSWERS, Dialogue
-from ingest.hj212.segment import MN_IN_HEAD, OPENING, Head
+from ingest.hj212.segment import OPENING, Head, read_head
 from ingest.message import Request
 from ingest.sources.hj212_tcp.inbox import Arrival
 from ingest.sources.hj212_tcp.speakers import Speaker
@@ -23,6 +24,7 @@ HEARTBEAT, ASKS_FOR_TIME = "9015", "1013"
 UNKEPT = ANSWERS | {HEARTBEAT}
 WRONG_PASSWORD = "wrong_password"  # noqa: S105  # the name of a reason
 LONGEST_WAIT_S = 1.0
+LINGER_S = 10.0  # who has said everything may wait so long for answers: it may as well have gone
 MOST_SPEAKERS = 1_000  # MNs on one line
 
 
@@ -32,8 +34,10 @@ class Line(asyncio.BufferedProtocol):
     def __init__(self, port: "Port", address: str) -> None:
         self._port = port
         self.address = address
-        self.opened_s = self._heard_s = self._resumed_s = time.monotonic()
-        self.proved = False  # a registered logger has spoken
+        self._opened_s = self._resumed_s = time.monotonic()
+        self._heard_s = 0.0  # when a frame came whose check fits; 0: none did
+        self.is_met = False  # the connection is set up
+        self.is_proved = False  # a registered logger has spoken
         self.why = "peer"  # it was closed
         self._transport: asyncio.Transport | None = None
         self._stream = Stream(port.speakers.heads, port.bounds)
@@ -43,7 +47,7 @@ class Line(asyncio.BufferedProtocol):
         self._dialogue: Dialogue | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._reading = True
-        self._ended = False  # nothing more will come
+        self._ended_s = 0.0  # since when nothing more will come
         self._closing_s = 0.0  # since when it is being closed
         self._held_messages = 0
         self._held_bytes = 0
@@ -55,7 +59,7 @@ class Line(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("a stream is asked for")
-        self._transport = transport
+        self._transport, self.is_met = transport, True
         transport.set_write_buffer_limits(high=self._port.settings.most_unread_bytes)
         self._port.opened(self)
         self.mind()
@@ -65,16 +69,13 @@ class Line(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         now_ns = self._port.clock()
-        try:
-            self._take(self._stream.receive(bytes(self._port.buffer[:nbytes]), now_ns), now_ns)
-        except Exception as error:  # noqa: BLE001  # what nobody foresaw costs this line, and no other
-            self._port.failed(error)
-            self.abort("error")
+        data = bytes(self._port.buffer[:nbytes])
+        self._guarded(lambda: self._take(self._stream.receive(data, now_ns), now_ns))
 
     def eof_received(self) -> bool:
         """Who has no more to say may still wait for answers."""
-        self._ended = True
-        self._finish()
+        self._ended_s = time.monotonic()
+        self._guarded(self._finish)
         if not self._held_messages:
             self.close("peer")
         return not self._port.is_tls
@@ -85,7 +86,7 @@ class Line(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self._finish()
+        self._guarded(self._finish)
         self._transport = None
         now_ns = self._port.clock()
         if self._timer is not None:
@@ -98,18 +99,34 @@ class Line(asyncio.BufferedProtocol):
             self._port.moved(self._dialogue.moved())
         self._port.closed(self)
 
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """What nobody foresaw costs this line, and no other."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  # the outer frame of all that a line does
+            self._port.failed(error)
+            self.abort("error")
+
     # What the port calls.
 
     def settle(self, arrivals: Sequence[Arrival["Line"]]) -> None:
         """These are durable: they are answered, in their order, with one write."""
-        self._held_messages -= sum(arrival.messages for arrival in arrivals)
-        self._held_bytes -= sum(arrival.payload_bytes for arrival in arrivals)
-        if self._transport is None:
-            return
-        self._say([answer for arrival in arrivals for answer in arrival.answers])
-        for mn in [mn for arrival in arrivals for mn in arrival.want_time if mn in self._speakers]:
-            self._port.set_clock(self._speakers[mn], self, mn)
-        if self._ended and not self._held_messages:
+        answers: list[bytes] = []
+        want_time: list[str] = []
+        for arrival in arrivals:
+            self._held_messages -= arrival.messages
+            self._held_bytes -= arrival.payload_bytes
+            answers += arrival.answers
+            want_time += arrival.want_time
+        if self._transport is not None:
+            self._guarded(lambda: self._settled(answers, want_time))
+
+    def _settled(self, answers: Sequence[bytes], want_time: Sequence[str]) -> None:
+        self._say(answers)
+        for mn in want_time:
+            if mn in self._speakers:
+                self._port.set_clock(self._speakers[mn], self, mn)
+        if self._ended_s and not self._held_messages:
             self.close("peer")
         self.mind()
 
@@ -123,7 +140,7 @@ class Line(asyncio.BufferedProtocol):
         """Reads, or stops reading, as there is room."""
         settings = self._port.settings
         full = self._held_messages >= settings.share_messages or self._held_bytes >= settings.share_bytes
-        wanted = not (full or self._port.full or self._ended)
+        wanted = not (full or self._port.full or self._ended_s)
         if self._transport is None or wanted == self._reading:
             return
         self._reading = wanted
@@ -135,20 +152,23 @@ class Line(asyncio.BufferedProtocol):
 
     def tend(self, now_s: float) -> None:
         """Once a second or so: gives up what takes too long."""
-        settings = self._port.settings
         if self._closing_s:
-            if now_s - self._closing_s > settings.stop_s:
+            if now_s - self._closing_s > self._port.settings.stop_s:
                 self.abort(self.why)
-            return
-        if not self._reading:
-            return
-        since_s = now_s - self._resumed_s
+        elif self._ended_s:
+            if now_s - self._ended_s > LINGER_S:
+                self.close("peer")
+        elif self._reading:
+            self._guarded(lambda: self._give_up(now_s))
+
+    def _give_up(self, now_s: float) -> None:
+        settings, since_s = self._port.settings, now_s - self._resumed_s
         if self._stream.waiting and since_s >= settings.frame_time_s:
             now_ns = self._port.clock()
             self._take(self._stream.expire(now_ns), now_ns)
-        if not self.proved and now_s - self.opened_s >= settings.first_frame_s:
+        if not self._heard_s and now_s - self._opened_s >= settings.first_frame_s:
             self.close("no_frame")
-        elif now_s - self._heard_s >= settings.idle_s and since_s >= settings.idle_s:
+        elif min(since_s, now_s - self._heard_s) >= settings.idle_s:
             self.close("idle")
 
     def close(self, why: str) -> None:
@@ -172,47 +192,55 @@ class Line(asyncio.BufferedProtocol):
             self._take(self._stream.close(now_ns), now_ns)
 
     def _take(self, pieces: Sequence[Envelope | Unread], now_ns: int) -> None:
-        port = self._port
-        if self._register != port.speakers.number:
+        if self._register != self._port.speakers.number:
             self._register_anew(now_ns)
+        now_s = time.monotonic()
         topics: list[str] = []
         payloads: list[bytes] = []
-        arrival: Arrival[Line] = Arrival(self, 0, 0)
-        said: list[bytes] = []
+        arrival: Arrival[Line] = Arrival(self)
+        at_once: list[bytes] = []
         for piece in pieces:
             if isinstance(piece, Unread):
                 if self._is_kept(piece, now_ns):
                     topics.append(OURS + self._mn)
                     payloads.append(piece.raw)
                 continue
-            head = piece.known.head
+            head, self._heard_s = piece.known.head, now_s
             speaker = self._speakers.get(head.mn) or self._admitted(piece, now_ns)
             if speaker is None:
                 self._refused += 1
-                port.traffic.refused += 1
+                self._port.traffic.refused += 1
                 continue
             self._hear(speaker, piece, now_ns)
             answer = piece.answer
             if head.cn in UNKEPT:
-                said += [answer] if answer else []
+                at_once += [answer] if answer else []
                 continue
-            topics.append(OURS + (head.mn or self._mn))
+            topics.append(OURS + self._mn)
             payloads.append(piece.raw)
             if answer:
                 arrival.answers.append(answer)
             if head.cn == ASKS_FOR_TIME:
                 arrival.want_time.append(head.mn)
-        self._say(said)
+        if at_once:
+            self._say(at_once)
         if payloads:
-            arrival.messages, arrival.payload_bytes = len(payloads), sum(map(len, payloads))
-            self._held_messages += arrival.messages
-            self._held_bytes += arrival.payload_bytes
-            port.put(arrival, topics, payloads, now_ns)
-            self.mind()
+            self._hand_on(arrival, topics, payloads, now_ns)
         self._bound()
+
+    def _hand_on(self, arrival: Arrival["Line"], topics: list[str], payloads: list[bytes], now_ns: int) -> None:
+        arrival.messages, arrival.payload_bytes = len(payloads), sum(map(len, payloads))
+        self._held_messages += arrival.messages
+        self._held_bytes += arrival.payload_bytes
+        self._port.put(arrival, topics, payloads, now_ns)
+        settings = self._port.settings
+        if self._held_messages >= settings.share_messages or self._held_bytes >= settings.share_bytes:
+            self.mind()
 
     def _bound(self) -> None:
         settings = self._port.settings
+        if not (self._garbage_bytes or self._refused):
+            return
         if self._garbage_bytes > settings.most_garbage_bytes:
             self.close("garbage")
         elif self._refused >= settings.most_refused:
@@ -220,13 +248,12 @@ class Line(asyncio.BufferedProtocol):
 
     def _hear(self, speaker: Speaker, envelope: Envelope, now_ns: int) -> None:
         """A frame of a logger that may speak."""
-        port, head = self._port, envelope.known.head
+        port, head, dialogue = self._port, envelope.known.head, self._dialogue
         port.traffic.frames += 1
-        self.proved, self._heard_s = True, time.monotonic()
         self._garbage_bytes = self._refused = 0
-        self._mn = head.mn or self._mn
+        if head.mn:
+            self._mn = head.mn
         port.speakers.heard(speaker, self, envelope, now_ns)
-        dialogue = self._dialogue
         if dialogue is not None and (head.cn in ANSWERS or dialogue.next_ns is not None):
             dialogue.heard(envelope.opened(port.speakers.heads.stations), now_ns)
             self._talk()
@@ -252,8 +279,9 @@ class Line(asyncio.BufferedProtocol):
         if self._dialogue is None:
             self._dialogue = Dialogue(port.speakers.heads.stations, port.pace)
         self._dialogue.met(head)
+        self.is_proved = True
+        port.prove(self)
         if is_new:
-            port.prove(self)
             port.speakers.came(speaker, self, envelope, now_ns)
         return speaker
 
@@ -276,15 +304,17 @@ class Line(asyncio.BufferedProtocol):
         """Whether bytes that are no frame go on to quarantine; those of strangers only as far as there is room."""
         port = self._port
         if unread.reasons == (WRONG_PASSWORD,):
-            named = MN_IN_HEAD.search(unread.raw[6 : unread.raw.find(OPENING)])
-            mn = named[1].decode() if named else NOBODY
-            port.refusals.tell(mn, self.address, "", "the password is not this station's", now_ns, is_unknown=False)
-            self._refused += 1
-            port.traffic.refused += 1
+            self._wrong_password(unread.raw, now_ns)
             return False
         self._garbage_bytes += len(unread.raw)
         port.traffic.garbage_bytes += len(unread.raw)
-        return self.proved or port.has_room_for_garbage(len(unread.raw), now_ns)
+        return self.is_proved or port.has_room_for_garbage(len(unread.raw), now_ns)
+
+    def _wrong_password(self, raw: bytes, now_ns: int) -> None:
+        self._refused += 1
+        self._port.traffic.refused += 1
+        outside = raw[HEAD_BYTES : raw.find(OPENING)].decode("latin-1")
+        self._refuse(read_head(outside, PLAIN), "the password is not this station's", now_ns)
 
     # What is said.
 

@@ -30,6 +30,16 @@ BACKLOG = 1_024
 MOST_AT_ONCE = 64  # accepted before others have their turn
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 OUT_OF_FILES_S = 0.5
+# Of one that wanted in and has gone, or of its network; not of ours.
+ITS_OWN = {
+    errno.ECONNABORTED,
+    errno.EPROTO,
+    errno.EPERM,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.ETIMEDOUT,
+}
 TEND_S = 0.5
 STRANGERS_BYTES = 1024 * 1024  # of garbage of all strangers together, a minute
 MINUTE_NS = 60 * SECOND_NS
@@ -67,6 +77,7 @@ class Port:
         self.full_since_s: float | None = None
         self.number: int | None = None  # of the port, while it listens
         self.trouble = ""
+        self.open = 0  # connections, with those that are being set up
         self._inbox = inbox
         self._emit = emit
         self._tls: ssl.SSLContext | None = None
@@ -84,11 +95,6 @@ class Port:
     @property
     def is_tls(self) -> bool:
         return self._tls is not None
-
-    @property
-    def open(self) -> int:
-        """Connections, with those that are being set up."""
-        return sum(self._of_address.values())
 
     # Listening.
 
@@ -122,9 +128,9 @@ class Port:
                 if error.errno in OUT_OF_FILES:
                     self.trouble = f"no more connections can be taken ({error.strerror}): raise the limit of open files"
                     await asyncio.sleep(OUT_OF_FILES_S)
-                elif listening.fileno() < 0:
+                elif error.errno not in ITS_OWN:
                     raise
-                continue  # whoever wanted in has gone
+                continue
             self.trouble = ""
             self._meet(connected, _plain(address[0]))
             at_once += 1
@@ -140,6 +146,7 @@ class Port:
             why = "full"
         else:
             self._of_address[address] += 1
+            self.open += 1
             task = asyncio.create_task(self._set_up(connected, address))
             self._meeting.add(task)
             task.add_done_callback(self._meeting.discard)
@@ -167,9 +174,8 @@ class Port:
                 lambda: line, connected, ssl=self._tls, ssl_handshake_timeout=tls_s
             )
         except (OSError, asyncio.CancelledError):  # it has gone, or cannot speak TLS
-            if line not in self._lines:
+            if not line.is_met:
                 self._forget(address, "handshake")
-                connected.close()
 
     # What lines call.
 
@@ -191,6 +197,7 @@ class Port:
 
     def _forget(self, address: str, why: str) -> None:
         self.traffic.ended[why] += 1
+        self.open -= 1
         self._of_address[address] -= 1
         if not self._of_address[address]:
             del self._of_address[address]
@@ -304,8 +311,10 @@ class Port:
 
     async def close(self) -> None:
         """What was written leaves, for a bounded time; then all lines are closed."""
+        await asyncio.sleep(0)  # what was accepted last has begun
         for task in list(self._meeting):
             task.cancel()
+        await asyncio.gather(*self._meeting, return_exceptions=True)
         for line in list(self._lines):
             line.close("stop")
         await self._emptied(self.settings.stop_s)

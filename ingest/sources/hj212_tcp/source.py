@@ -134,11 +134,11 @@ class Hj212TcpSource:
         tending = asyncio.create_task(port.tend())
         try:
             await self._listen(port, stopping)
-            await port.close()
         finally:
+            await port.close()
+            tending.cancel()
             with self._lock:
                 self._loop = None
-            tending.cancel()
 
     async def _listen(self, port: Port, stopping: asyncio.Event) -> None:
         """Tries until the port can be had; lines that are open stay."""

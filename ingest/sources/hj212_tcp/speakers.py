@@ -23,23 +23,23 @@ TELL_AGAIN_NS = 3_600 * SECOND_NS
 class Speaker:
     """A registered station's logger. `lines` are the connections on which it spoke, the newest last: that one is asked."""
 
-    def __init__(self, station: Station) -> None:
-        self.station = station.id
-        self.mn = station.id
+    def __init__(self, station: str) -> None:
+        self.station = self.mn = station
+        self.corrects = False
         self.edition = ""
         self.clock = StationClock()
         self.lines: list[Line] = []
         self.heard_ns = 0
         self.seen_ns = 0  # when it was last told that it is there
-        self.twice_ns = self.wrong_ns = self.set_ns = -TELL_AGAIN_NS  # when that was last told, or tried
-        self.registered(station)
+        self.twice_ns = self.wrong_ns = self.set_ns = 0  # when that was last told, or tried
+        self._networks: list[IPv4Network | IPv6Network] = []
 
     def registered(self, station: Station) -> None:
         """What the register says of it now."""
         logger = station.logger or Logger()
         self.mn = logger.mn or station.id
         self.corrects = logger.clock == "correct"
-        self._networks: list[IPv4Network | IPv6Network] = [ip_network(network) for network in logger.addresses]
+        self._networks = [ip_network(network) for network in logger.addresses]
 
     def may_come_from(self, address: str) -> bool:
         if not self._networks:
@@ -65,20 +65,16 @@ class Speakers:
 
     def refresh(self) -> bool:
         """Looks whether the register was replaced."""
-        if self.number == self._roster.number:
+        number, site = self._roster.number, self._roster.site
+        if self.number == number:
             return False
-        self.number, site = self._roster.number, self._roster.site
-        self.heads = Heads(stations_of(site))
-        before = self._all
-        self._all = {}
+        heads = Heads(stations_of(site))
+        found: dict[str, Speaker] = {}
         for station in site.stations.values() if site.catalogue is not None else ():
-            speaker = before.get(station.id)
-            if speaker is None:
-                speaker = Speaker(station)
-            else:
-                speaker.registered(station)
-            self._all[station.id] = speaker
-        self._by_mn = {speaker.mn.upper(): speaker for speaker in self._all.values()}
+            found[station.id] = speaker = self._all.get(station.id) or Speaker(station.id)
+            speaker.registered(station)
+        self.heads, self._all, self.number = heads, found, number
+        self._by_mn = {speaker.mn.upper(): speaker for speaker in found.values()}
         return True
 
     def of(self, profile: Profile) -> Speaker | None:
@@ -114,7 +110,7 @@ class Speakers:
         """Tells who is still there; call it every second or so."""
         every_ns = round(self._settings.seen_every_s * SECOND_NS)
         for speaker in self._all.values():
-            if speaker.lines and speaker.heard_ns > speaker.seen_ns and now_ns - speaker.seen_ns >= every_ns:
+            if speaker.lines and speaker.heard_ns != speaker.seen_ns and _is_over(speaker.seen_ns, every_ns, now_ns):
                 self._seen(speaker, speaker.lines[-1].address, now_ns, connected=True)
 
     def wants_time(self, speaker: Speaker, now_ns: int) -> bool:
@@ -122,14 +118,18 @@ class Speakers:
         offset_ns, limit_ns = speaker.clock.offset_ns, self._settings.clock_limit_s * SECOND_NS
         if not speaker.corrects or not speaker.clock.is_sure or offset_ns is None or abs(offset_ns) <= limit_ns:
             return False
-        if now_ns - speaker.set_ns < self._settings.clock_every_s * SECOND_NS:
+        if not _is_over(speaker.set_ns, round(self._settings.clock_every_s * SECOND_NS), now_ns):
             return False
         speaker.set_ns = now_ns
         return True
 
     def _look_at_clock(self, speaker: Speaker, now_ns: int) -> None:
         offset_ns = speaker.clock.offset_ns
-        if offset_ns is None or abs(offset_ns) <= VERY_WRONG_NS or now_ns - speaker.wrong_ns < TELL_AGAIN_NS:
+        if (
+            offset_ns is None
+            or abs(offset_ns) <= VERY_WRONG_NS
+            or not _is_over(speaker.wrong_ns, TELL_AGAIN_NS, now_ns)
+        ):
             return
         speaker.wrong_ns = now_ns
         side = "ahead of" if offset_ns > 0 else "behind"
@@ -143,7 +143,7 @@ class Speakers:
 
     def _twice(self, speaker: Speaker, line: "Line", now_ns: int) -> None:
         """The older of two lines speaks although there is a newer one: two loggers have one MN, or one has two lines."""
-        if now_ns - speaker.twice_ns < TELL_AGAIN_NS:
+        if not _is_over(speaker.twice_ns, TELL_AGAIN_NS, now_ns):
             return
         speaker.twice_ns = now_ns
         newest = speaker.lines[-1].address
@@ -155,3 +155,8 @@ class Speakers:
         self._emit(
             LoggerSeen(name, speaker.station, speaker.mn, address, speaker.edition, connected, now_ns, offset_ns)
         )
+
+
+def _is_over(since_ns: int, span_ns: int, now_ns: int) -> bool:
+    """Whether so much time has passed; it has when the clock was set back, for nobody knows."""
+    return not 0 <= now_ns - since_ns < span_ns
