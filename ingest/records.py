@@ -196,6 +196,14 @@ class RowsRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterBound:
+    """The register of stations was changed, and is followed from now on. `version`: of its entries."""
+
+    version: int
+    stations: int
+
+
+@dataclass(frozen=True, slots=True)
 class CatchUp:
     """The store is behind: rows are made again from the journal between these entries; `done` when it has caught up."""
 
@@ -253,6 +261,7 @@ Record = (
     | RowsStored
     | StoreBusy
     | RowsRefused
+    | RegisterBound
     | CatchUp
     | DeadLettersPublished
     | DeadLettersDelayed

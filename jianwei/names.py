@@ -8,14 +8,17 @@ from rules.schema import Name, Station
 
 
 class CatalogueNames:
-    """Implements `alerts.notices.Names`; what is in neither is called by its code."""
+    """Implements `alerts.notices.Names`; what is in neither is called by its code.
+
+    `stations` may be replaced while others ask.
+    """
 
     def __init__(self, catalogue: Catalogue, stations: Mapping[str, Station]) -> None:
         self._catalogue = catalogue
-        self._stations = stations
+        self.stations = stations
 
     def station(self, station: str) -> Bilingual:
-        entry = self._stations.get(station)
+        entry = self.stations.get(station)
         return _said(entry.name) if entry else _code(station)
 
     def parameter(self, parameter: str) -> Bilingual:

@@ -9,47 +9,46 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from paho.mqtt.client import topic_matches_sub
 from rich.console import Console
 
 from alerts.channels import ChannelSettings, Surroundings, open_channel
 from alerts.channels.file import FileChannelSettings
 from alerts.delivery import Delivery
 from alerts.ledger import SqlLedger
+from alerts.register import SqlRegister
+from alerts.requests import SqlRequests
 from alerts.routing import Route
 from console.operator_http import OperatorPort
-from ingest.broker import HOST, RESEND_AFTER_S, EmbeddedBroker
+from ingest.broker import EmbeddedBroker
 from ingest.dead_letters import DeadLetters
-from ingest.formats import open_format
 from ingest.journal import SqliteJournal
-from ingest.judging import Choose
 from ingest.loops import Loop
-from ingest.message import Format, Health
+from ingest.message import Asking, Health
 from ingest.pipeline import JournalFallsShort, Worker
 from ingest.quarantine import Quarantine
 from ingest.recorder import Recorder
-from ingest.records import Clock, PartFailed
-from ingest.site import Roster, Site
-from ingest.sources import SourceSettings, open_source
+from ingest.records import Clock, PartFailed, Record
+from ingest.site import Roster
 from ingest.sources import Surroundings as SourceSurroundings
-from ingest.sources.mqtt import MqttSourceSettings
+from ingest.sources import open_source
 from ingest.stores import Surroundings as StoreSurroundings
 from ingest.stores import open_store
 from ingest.uploader import Uploader
 from jianwei.dead_letters import KafkaLetterBox
+from jianwei.desk import Desk
 from jianwei.folders import DataFolder
+from jianwei.format_routes import chooser
 from jianwei.lock import DataLock
 from jianwei.names import CatalogueNames
+from jianwei.rebinding import Rebinding, StationsOfVersions
 from jianwei.retention import Retention
-from jianwei.settings import EMBEDDED, FormatRoute, Settings
+from jianwei.settings import Settings
+from jianwei.source_settings import sources_of
 from jianwei.telemetry import Telemetry
 from jianwei.wellbeing import Wellbeing
-from rules.binding import Binding
-from rules.engine import Engine
 from rules.index import Catalogue
 from rules.schema import Station
 
@@ -60,7 +59,9 @@ START_S = 10.0  # a start waits at most so long for the embedded broker; its hea
 class Runtime:
     """One service on one data folder, as a context: everything runs inside, everything is safe after it.
 
-    Raises DataInUse, BrokerUnavailableError, OSError (a port, a folder) when it cannot start.
+    `stations` are those of files; those that stand in the ledger are added, and followed while it runs. Raises
+    CatalogueProblems (they do not agree), DataInUse, BrokerUnavailableError, OSError (a port, a folder) when it cannot
+    start.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
-        self.stations = stations
+        self._filed = stations
         self.telemetry = telemetry
         self._clock = clock
         self._console = console
@@ -100,6 +101,11 @@ class Runtime:
         last = self.journal.last()
         return not self.recorder.held and self.worker.judged >= last and self.uploader.stored >= last
 
+    @property
+    def stations(self) -> Mapping[str, Station]:
+        """The register as it is now."""
+        return self.roster.site.stations
+
     def hurry(self) -> None:
         """Looks for messages and ticks now, not after the recorder's next pause."""
         self._recording.wake()
@@ -118,15 +124,14 @@ class Runtime:
         self.telemetry.opened({e.id: e.level for e in self.ledger.episodes(open_only=True, limit=100_000)})
         self._check_that_they_belong_together()
         self.broker = self._broker(exits)
-        self.roster = Roster(Site(self.catalogue, self.stations))
-        here = SourceSurroundings(clock, emit, self.roster)
-        self.sources = [open_source(s, here) for s in self._source_settings()]
+        self.roster = self._open_register(exits)
+        here = SourceSurroundings(clock, self._heard, self.roster)
+        self.sources = [open_source(s, here) for s in sources_of(settings, folder, self.broker)]
         self.uploader = Uploader(self.store, self.quarantine, emit, most_rows=settings.store.most_rows)
-        watchlist = Binding(self.catalogue, self.stations)
         self.worker = Worker(
             self.journal,
-            lambda snapshot, _version: Engine(watchlist) if snapshot is None else Engine.restore(snapshot, watchlist),
-            lambda _version: chooser(settings.formats, self.roster.site),
+            self._rebinding.engine,
+            lambda version: chooser(settings.formats, self._rebinding.site_at(version)),
             self.quarantine,
             self.uploader,
             self.ledger,
@@ -141,8 +146,27 @@ class Runtime:
         self._retention = Retention(
             self.journal, settings.journal.retention_days, lambda: self.ledger.resume().mark, clock, emit
         )
+        self.names = CatalogueNames(self.catalogue, self.stations)
+        self._rebinding.follow = self._follow
+        self.worker.rebind(self._rebinding.number)
         self._deliveries = self._open_deliveries(exits)
         self.dead_letters = self._open_dead_letters(exits)
+        self.desk = self._open_desk(exits)
+
+    def _open_register(self, exits: ExitStack) -> Roster:
+        """Raises CatalogueProblems where files and ledger do not agree."""
+        self.register = SqlRegister(self.folder.ledger_url, self._clock)
+        exits.callback(self.register.close)
+        self.register.nobody_is_connected()
+        versions = StationsOfVersions(self.register, self.catalogue, self._filed, str(self.folder.ledger))
+        self._rebinding = Rebinding(self.register, versions, self.catalogue, self.telemetry.emit)
+        return self._rebinding.roster
+
+    def _follow(self, version: int, stations: Mapping[str, Station]) -> None:
+        """The register was changed."""
+        self.names.stations = stations
+        self.worker.rebind(version)
+        self._judging.wake()
 
     def _check_that_they_belong_together(self) -> None:
         """A journal that lost its end would give the numbers of lost entries to new ones, which nobody would judge."""
@@ -160,35 +184,23 @@ class Runtime:
         broker = EmbeddedBroker(self.folder.broker, settings.broker.port, filters=len(settings.formats) or 1)
         return exits.enter_context(broker)
 
-    def _source_settings(self) -> list[SourceSettings]:
-        """Those of the site, and one for the embedded broker."""
-        found = [
-            s.model_copy(update={"session_file": s.session_file or self._session(s)})
-            if isinstance(s, MqttSourceSettings)
-            else s
-            for s in self.settings.sources
-        ]
-        if self.broker is not None:
-            own = MqttSourceSettings(
-                name=EMBEDDED,
-                host=HOST,
-                port=self.broker.port,
-                client_id=f"jianwei-{self.settings.instance}",
-                topics=tuple(route.topic for route in self.settings.formats),
-                resend_after_s=RESEND_AFTER_S,
-                reconnect_min_s=0.2,
-                reconnect_max_s=5.0,
-            )
-            found.append(own.model_copy(update={"session_file": self._session(own)}))
-        return found
+    def _open_desk(self, exits: ExitStack) -> Desk | None:
+        """Where there are stations that can be asked."""
+        asking = [source for source in self.sources if isinstance(source, Asking)]
+        if not asking:
+            return None
+        requests = SqlRequests(self.folder.ledger_url, self._clock)
+        exits.callback(requests.close)
+        settings = self.settings.requests
+        return Desk(requests, self.register, asking, self.store, self.roster, settings, self._clock)
 
-    def _session(self, settings: MqttSourceSettings) -> Path:
-        path = self.folder.session(settings.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+    def _heard(self, record: Record) -> None:
+        """What sources tell."""
+        self.telemetry.emit(record)
+        if self.desk is not None:
+            self.desk.hear(record)
 
     def _open_deliveries(self, exits: ExitStack) -> dict[str, Delivery]:
-        names = CatalogueNames(self.catalogue, self.stations)
         here = Surroundings(self._clock, self._console)
         deliveries = {}
         for name, settings in self.settings.channels.items():
@@ -199,7 +211,7 @@ class Runtime:
                 channel,
                 self._clock,
                 self.telemetry.emit,
-                names=names,
+                names=self.names,
                 instance=self.settings.instance,
             )
             exits.callback(deliveries[name].close)
@@ -227,6 +239,8 @@ class Runtime:
         letters = self.dead_letters
         self._publishing = Loop("dead_letters", letters.step, emit) if letters is not None else None
         self._tending = Loop("broker", self._tend_broker, emit, idle_s=1.0) if self.broker is not None else None
+        self._asking = Loop("desk", self.desk.step, emit) if self.desk is not None else None
+        self._following = Loop("register", self._rebinding.step, emit)
         self.wellbeing = Wellbeing(self._parts(), self, self._clock)
         self.port: OperatorPort | None = None
         http = self.settings.http
@@ -246,12 +260,17 @@ class Runtime:
         exits.callback(self._end_uploading)
         self._judging.start()
         exits.callback(self._end_judging)
+        self._following.start()
+        exits.callback(self._following.stop, DRAIN_S)
         if self._tending is not None:
             self._tending.start()
             exits.callback(self._tending.stop, DRAIN_S)
         for source in self.sources:
             source.start()
             exits.callback(source.stop)
+        if self._asking is not None:  # ended before its sources: what they still wait for is asked at the next start
+            self._asking.start()
+            exits.callback(self._asking.stop, DRAIN_S)
         self._recording.start()
         exits.callback(self._end_recording)
         if self.broker is not None:
@@ -293,6 +312,10 @@ class Runtime:
             "journal": self.recorder.health,
             "worker": self._judging.health,
             "judging": self.worker.health,
+            "register": self._following.health,
+            "stations": self._rebinding.health,
+            **({"desk": self._asking.health} if self._asking is not None else {}),
+            **({"requests": self.desk.health} if self.desk is not None else {}),
             "uploader": self._uploading.health,
             "store": self.uploader.health,
             **{f"delivery:{name}": loop.health for name, loop in self._telling.items()},
@@ -348,16 +371,6 @@ def _sends_more(delivery: Delivery) -> bool:
 def routes_of(settings: Settings) -> list[Route]:
     """The site's routes; where it has none, every channel is told everything."""
     return settings.routes or [Route(channel=name) for name in settings.channels]
-
-
-def chooser(routes: list[FormatRoute], site: Site | None = None) -> Choose:
-    """Which format a topic speaks: the first route whose filter matches. Formats are made afresh."""
-    formats: list[tuple[str, Format]] = [(route.topic, open_format(route.format, site)) for route in routes]
-
-    def choose(_source: str, topic: str) -> Format | None:
-        return next((found for pattern, found in formats if topic_matches_sub(pattern, topic)), None)
-
-    return choose
 
 
 def placed(settings: ChannelSettings, folder: DataFolder) -> ChannelSettings:

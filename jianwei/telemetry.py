@@ -314,6 +314,10 @@ class Telemetry:
         self.log.error("rows refused", rows=record.rows, why=record.why)
 
     @_note.register
+    def _(self, record: done.RegisterBound) -> None:
+        self.log.info("register bound", version=record.version, stations=record.stations)
+
+    @_note.register
     def _(self, record: done.CatchUp) -> None:
         self.log.info("store catch-up", from_entry=record.from_entry, to_entry=record.to_entry, done=record.done)
 

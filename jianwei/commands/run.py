@@ -25,7 +25,7 @@ def run(config: ConfigOption = CONFIG) -> None:
     told_to_stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told_to_stop.set())
-    with Runtime(settings, site.catalogue, site.stations, Telemetry(log), wall_ns, out) as runtime:
+    with Runtime(settings, site.catalogue, site.filed, Telemetry(log), wall_ns, out) as runtime:
         log.info(
             "running",
             instance=settings.instance,

@@ -96,7 +96,7 @@ def serving(config: Path) -> Iterator[Runtime]:
     site = read_site(config)
     telemetry = Telemetry(open_log("error", json_lines=True, stream=StringIO()))
     clock = SimulatedClock(instant_ns(SECOND.format(12)) + SECOND_NS)
-    with Runtime(site.settings, site.catalogue, site.stations, telemetry, clock, Console(file=StringIO())) as runtime:
+    with Runtime(site.settings, site.catalogue, site.filed, telemetry, clock, Console(file=StringIO())) as runtime:
         until_idle(runtime)
         yield runtime
         until_idle(runtime)

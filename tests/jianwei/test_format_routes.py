@@ -2,7 +2,7 @@
 
 from ingest.site import Site
 from jianwei.catalogue_files import read_catalogue
-from jianwei.runtime import chooser
+from jianwei.format_routes import chooser
 from jianwei.settings import FormatRoute
 from rules.readings import SECOND_NS, Kind
 from rules.register import load_stations

@@ -17,8 +17,9 @@ from ingest.formats.json_v1 import JsonV1
 from ingest.partitions import DAY_NS, name_of
 from ingest.sources.mqtt import MqttSourceSettings
 from jianwei.folders import DataFolder
+from jianwei.format_routes import chooser
 from jianwei.lock import DataInUse
-from jianwei.runtime import chooser, placed, routes_of
+from jianwei.runtime import placed, routes_of
 from jianwei.settings import BrokerSettings, FormatRoute, HealthSettings, HttpSettings, JournalSettings
 from rules.readings import Kind, Level
 from simulators.publish import Publisher

@@ -56,6 +56,7 @@ HAPPENINGS: list[done.Record | told.Record] = [
     done.RowsStored(70, 0.01),
     done.StoreBusy("locked", 1.0),
     done.RowsRefused(5, "too old"),
+    done.RegisterBound(4, 2),
     done.CatchUp(3, 9, done=False),
     done.DeadLettersPublished(3),
     done.DeadLettersDelayed("away", 1.0),
