@@ -125,6 +125,7 @@ class Runtime:
         self._check_that_they_belong_together()
         self.broker = self._broker(exits)
         self.roster = self._open_register(exits)
+        self.desk: Desk | None = None
         here = SourceSurroundings(clock, self._heard, self.roster)
         self.sources = [open_source(s, here) for s in sources_of(settings, folder, self.broker)]
         self.uploader = Uploader(self.store, self.quarantine, emit, most_rows=settings.store.most_rows)
