@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ingest.hj212.crc import written
-from ingest.hj212.framing import CHECK_BYTES, HEAD_BYTES, HEADER, Bounds, Connection, Unread
+from ingest.hj212.envelopes import plainly_framed
+from ingest.hj212.framing import CHECK_BYTES, END_BYTES, HEAD_BYTES, Bounds, Connection, Unread
 from ingest.hj212.layouts import Layouts
 from ingest.hj212.profiles import Stations
 from ingest.hj212.reasons import sentence
@@ -23,7 +23,6 @@ from ingest.site import Site
 TOPIC = re.compile(r"jianwei/hj212/([^/]+)")
 OURS = "jianwei/hj212/"
 NOBODY = "/"  # no MN and no id of a station
-END = b"\r\n"
 MOST_BYTES = 1 << 20
 MOST_PROBLEMS = 50  # told one by one: quarantine keeps the whole message with each
 MOST_REMEMBERED = 10_000
@@ -54,10 +53,10 @@ class Hj212:
         speaker = self._speakers[topic] if topic in self._speakers else self._new_topic(topic)
         at = 0
         while at < len(payload):
-            data = _framed(payload, at)
+            data = plainly_framed(payload, at, MOST_DATA)
             if data is None or not self._layouts.plain(data, columns, speaker):
                 return self._carefully(payload[at:], at, columns, speaker)
-            at += HEAD_BYTES + len(data) + CHECK_BYTES + len(END)
+            at += HEAD_BYTES + len(data) + CHECK_BYTES + END_BYTES
         return () if payload else [("byte 0", "empty: a frame of HJ 212 is asked for")]
 
     def _new_topic(self, topic: str) -> str:
@@ -106,16 +105,3 @@ class Hj212:
         new = key not in self._told
         self._told.add(key)
         return new
-
-
-def _framed(payload: bytes, at: int) -> bytes | None:
-    """The data segment of a frame that is plainly right; None where anything is in doubt."""
-    digits = payload[at + len(HEADER) : at + HEAD_BYTES]
-    if not digits.isdigit() or not payload.startswith(HEADER, at):
-        return None
-    start = at + HEAD_BYTES
-    end = start + int(digits)
-    data = payload[start:end]
-    if not 0 < len(data) <= MOST_DATA or payload[end : end + CHECK_BYTES + len(END)] != written(data) + END:
-        return None
-    return data

@@ -5,7 +5,7 @@ length; all else goes through a `Connection`, which says the same of what both c
 business here: whether it can be read or not, the bytes are kept, and who is answered need not send them again.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -30,7 +30,7 @@ class Known:
 
     head: Head
     profile: Profile
-    around: tuple[bytes, bytes] | None
+    around: tuple[bytes, bytes] | None = field(repr=False)
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
@@ -160,9 +160,11 @@ class Stream:
 
     def expire(self, now_ns: int) -> list[Envelope | Unread]:
         """Gives up what has waited for too long; call it now and then."""
-        if self._held and now_ns - self._since_ns >= self._bounds.frame_time_s * SECOND_NS:
-            return self.close(now_ns)
-        return self._of(self._careful.expire(now_ns))
+        out: list[Envelope | Unread] = []
+        if self._held and now_ns - self._since_ns >= self._bounds.settled_s * SECOND_NS:
+            held, self._held = self._held, b""
+            out += self._carefully(held)
+        return out + self._of(self._careful.expire(now_ns))
 
     def close(self, now_ns: int) -> list[Envelope | Unread]:
         """What can be made of the rest, for nothing more will come."""

@@ -39,11 +39,13 @@ Read = Callable[[bytes, bytes, Stations, tuple[str, ...], int | None], Frame]
 class Bounds:
     """`most_data`: bytes of a data segment; the standard has 1024, loggers send more.
 
-    A frame whose end does not come within `frame_time_s` is given up. A DataTime may lie `most_ahead_s` in the future.
+    A frame whose end does not come within `frame_time_s` is given up. One that is whole but for a length that says
+    otherwise is taken after `settled_s` without another byte. A DataTime may lie `most_ahead_s` in the future.
     """
 
     most_data: int = 8192
     frame_time_s: float = 10.0
+    settled_s: float = 1.0
     most_ahead_s: float = 86_400.0
 
 
@@ -84,9 +86,11 @@ class Connection:
         self._stations = stations or Stations()
         self._read = read
         self._bounds = bounds or Bounds()
+        self._limit = HEAD_BYTES + min(self._bounds.most_data, 9_999) + CHECK_BYTES + END_BYTES
         self._buffer = bytearray()
         self._offset = 0  # of the buffer's first byte in the stream
         self._since_ns = 0  # when that byte came
+        self._heard_ns = 0  # when the last one did
         self._garbage = _Garbage()
         self._seen: OrderedDict[tuple[object, ...], None] = OrderedDict()
         self._out: list[Frame | Unread] = []
@@ -104,6 +108,7 @@ class Connection:
         """What has become complete. Without `now_ns` no DataTime lies in the future and nothing waits for too long."""
         if not self._buffer:
             self._since_ns = now_ns or 0
+        self._heard_ns = now_ns or 0
         self._buffer += data
         self._drain(now_ns, ended=False)
         return self._taken()
@@ -112,7 +117,10 @@ class Connection:
         """Gives up what has waited for too long; call it now and then."""
         if self.waiting and now_ns - self._since_ns >= self._bounds.frame_time_s * SECOND_NS:
             return self.close(now_ns)
-        return []
+        if self.waiting and now_ns - self._heard_ns >= self._bounds.settled_s * SECOND_NS:
+            while self._settle(now_ns):
+                self._drain(now_ns, ended=False)
+        return self._taken()
 
     def close(self, now_ns: int | None = None) -> list[Frame | Unread]:
         """What can be made of the rest, for nothing more will come."""
@@ -177,15 +185,35 @@ class Connection:
         proved = self._prove(bytes(self._buffer[HEAD_BYTES:end]), check)
         if isinstance(proved, _Proved):
             self._accept(replace(proved, warnings=(*warnings, *proved.warnings)), until, now_ns)
-        else:
+        # A length that is one to three too large makes a short check of the end of the check.
+        elif not self._take_proved(bytes(self._buffer[:until]), until, now_ns):
             self._refuse(until, proved)
 
     def _search(self, now_ns: int | None, *, ended: bool, reason: str) -> bool:
         """Looks for a check that fits and a line end before the next header."""
-        limit = HEAD_BYTES + min(self._bounds.most_data, 9_999) + CHECK_BYTES + END_BYTES
-        held = bytes(self._buffer[:limit])  # a copy: what a pattern looks at cannot be cut
+        held = self._beginning()
         following = NEXT_HEADER.search(held, 2)
         until = following.start() if following else len(held)
+        if self._take_proved(held, until, now_ns):
+            return True
+        if following or ended or len(held) >= self._limit:
+            self._discard(until if following or ended else 2, reason)
+            return True
+        return False
+
+    def _settle(self, now_ns: int) -> bool:
+        """Takes the frame that is whole, though its length says that more should come."""
+        held = self._beginning()
+        following = NEXT_HEADER.search(held, 2)
+        whole = held[len(HEADER) : HEAD_BYTES].isdigit() and len(held) > HEAD_BYTES
+        return whole and self._take_proved(held, following.start() if following else len(held), now_ns)
+
+    def _beginning(self) -> bytes:
+        """As much as one frame may have; a copy, for what a pattern looks at cannot be cut."""
+        return bytes(self._buffer[: self._limit])
+
+    def _take_proved(self, held: bytes, until: int, now_ns: int | None) -> bool:
+        """Takes what a line end and a check before `until` prove, if they do."""
         claimed = LINE_END.finditer(held, HEAD_BYTES + CHECK_BYTES, until)
         for end in [line_end.start() for line_end in islice(claimed, MOST_TRIED)]:
             at = end - CHECK_BYTES
@@ -194,9 +222,6 @@ class Connection:
                 told = replace(proved, warnings=("length_mismatch", *proved.warnings))
                 self._accept(told, end + END_BYTES, now_ns)
                 return True
-        if following or ended or len(held) >= limit:
-            self._discard(until if following or ended else 2, reason)
-            return True
         return False
 
     def _prove(self, data: bytes, check: bytes) -> "_Proved | str":
@@ -214,7 +239,9 @@ class Connection:
             return _Proved(data, shown)
         if any(CHECKS[name](data) == said for name in profile.checks):
             return _Proved(data, (*shown, "crc_variant"))
-        return "encrypted_no_key" if sealed and profile.key is None and _may_be_encrypted(data) else "crc_mismatch"
+        if sealed and _may_be_encrypted(data):
+            return "encrypted_no_key" if profile.key is None else "encrypted_other_key"
+        return "crc_mismatch"
 
     def _accept(self, proved: _Proved, until: int, now_ns: int | None) -> None:
         raw = bytes(self._buffer[:until])

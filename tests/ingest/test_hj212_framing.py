@@ -78,6 +78,38 @@ def test_a_length_that_is_too_large_costs_no_more_than_the_time_of_a_frame() -> 
     assert values(connection.expire(NOW_NS + 10 * SECOND_NS)) == ["1", "2"]
 
 
+def too_long(frame: bytes, more: int) -> bytes:
+    """The frame with a length that says more than there is."""
+    return b"##%04d" % (len(frame) - 12 + more) + frame[6:]
+
+
+@pytest.mark.parametrize("more", [1, 2, 3, 4, 5])
+def test_a_length_that_is_a_little_too_large_costs_nothing(more: int) -> None:
+    sent = too_long(realtime("1"), more) + too_long(realtime("2", 60), more)
+    assert values(Connection().receive(sent, NOW_NS)) == ["1", "2"]
+    assert pieces(sent, range(len(sent))) == pieces(sent)
+
+
+@pytest.mark.parametrize("more", [6, 7, 100, 900])
+def test_a_frame_that_is_whole_but_for_its_length_is_taken_once_the_line_is_quiet(more: int) -> None:
+    """Its station waits for an answer, and says nothing before it has one."""
+    connection, sent = Connection(), too_long(realtime("1"), more)
+    for turn in range(0, 20, 2):
+        assert connection.receive(sent, NOW_NS + turn * SECOND_NS) == []
+        assert connection.expire(NOW_NS + (turn + 1) * SECOND_NS - 1) == []
+        (frame,) = connection.expire(NOW_NS + (turn + 1) * SECOND_NS)
+        assert isinstance(frame, Frame)
+        assert "length_mismatch" in frame.warnings
+        assert connection.waiting == 0
+
+
+def test_a_frame_that_pauses_is_waited_for() -> None:
+    connection, frame = Connection(), realtime("1")
+    assert connection.receive(frame[:80], NOW_NS) == []
+    assert connection.expire(NOW_NS + 9 * SECOND_NS) == []
+    assert values(connection.receive(frame[80:], NOW_NS + 9 * SECOND_NS)) == ["1"]
+
+
 @pytest.mark.parametrize("filler", [b"#", b"##0900", b"A", b"\r\n", b"##8000&&0000\r\n", b"0000\r\n", b"##", b"##99"])
 def test_what_is_held_is_bounded(filler: bytes) -> None:
     connection, out, most = Connection(), 0, 0
