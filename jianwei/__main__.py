@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from alerts.database import LedgerUnavailable
+from alerts.register import RegisterMoved
 from ingest.broker import BrokerUnavailableError
 from ingest.message import JournalUnavailable
 from ingest.pipeline import JournalFallsShort
@@ -28,6 +29,7 @@ TOLD = (
     JournalUnavailable,
     LedgerUnavailable,
     OSError,
+    RegisterMoved,
     SettingsProblems,
 )
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,9 +21,9 @@ def body_of(station: Station) -> str:
     return json.dumps(fact_of(station), ensure_ascii=False)
 
 
-def fact_of(station: Station) -> dict[str, object]:
+def fact_of(station: Station) -> dict[str, Any]:
     """The entry as plain data, as a file would say it."""
-    fact: dict[str, object] = station.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    fact: dict[str, Any] = station.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return fact
 
 

@@ -16,6 +16,7 @@ from jianwei.commands.quarantine import quarantine
 from jianwei.commands.replay import replay
 from jianwei.commands.run import run
 from jianwei.commands.simulate import simulate
+from jianwei.commands.station import station
 
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "demo": demo,
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "export": export,
 }
 GROUPS: Mapping[str, typer.Typer] = {
+    "station": station,
     "quarantine": quarantine,
     "journal": journal,
 }
