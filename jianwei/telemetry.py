@@ -76,6 +76,9 @@ class Meters:
         self.loop_lag = gauge("kafka_loop_lag_seconds", "The client's loop had no time for so long, at most", "source")
         self.rebalances = counter("kafka_rebalances_total", "Times partitions were dealt anew", "source")
         self.loggers = counter("logger_reports_total", "What was told of data loggers on their lines", "source", "what")
+        self.requests = counter(
+            "logger_requests_total", "Requests to data loggers, by what became of them", "source", "state"
+        )
         self.lines = gauge("logger_lines_open", "Connections of data loggers that are open", "source")
         self.lines_met = counter(
             "logger_lines_total", "Connections of data loggers, taken and ended", "source", "result"
@@ -241,6 +244,7 @@ class Telemetry:
 
     @_note.register
     def _(self, record: done.RequestMoved) -> None:
+        self.meters.requests.labels(record.source, record.state).inc()
         self.log.info(
             "request to a station", source=record.source, number=record.number, state=record.state, said=record.said
         )
