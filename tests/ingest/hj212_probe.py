@@ -32,8 +32,8 @@ def catalogue() -> Catalogue:
     return read_catalogue()
 
 
-def station(mn: str, **logger: Any) -> Station:
-    return Station(id=mn, name=Name(zh=mn, en=mn), station_type="wastewater_outlet", logger=Entry(**logger))
+def station(id_: str, **logger: Any) -> Station:
+    return Station(id=id_, name=Name(zh=id_, en=id_), station_type="wastewater_outlet", logger=Entry(**logger))
 
 
 def site(*stations: Station, secrets: Mapping[str, Secrets] | None = None) -> Site:

@@ -5,12 +5,14 @@ right is believed at once, one that looks wrong when several frames agree that c
 agree the one with the least delay counts.
 """
 
+import re
 from collections import deque
 
 from ingest.hj212.envelopes import Envelope
 from ingest.hj212.times import time_ns
 from rules.readings import SECOND_NS
 
+DATA_TIME = re.compile(rb"[&;,]DataTime=([0-9]{14})(?![0-9])")
 FRESH = frozenset({"2011", "1013", "9015"})  # said at the moment that their QN names
 LAST = 5  # looked at
 AGREEING = 3
@@ -26,7 +28,7 @@ class StationClock:
         self.offset_ns: int | None = None
         self.is_sure = False  # several frames agree
         self._samples: deque[int] = deque(maxlen=LAST)
-        self._names: deque[str] = deque(maxlen=LAST)  # QNs
+        self._said: deque[str] = deque(maxlen=LAST)  # a frame that comes again says what it said
         self._last_ns = 0
 
     def heard(self, envelope: Envelope, received_ns: int) -> None:
@@ -34,13 +36,12 @@ class StationClock:
         head = envelope.known.head
         if head.cn not in FRESH or head.sent_again or abs(received_ns - self._last_ns) < APART_NS:
             return
-        if len(envelope.qn) != 17 or envelope.qn in self._names:
-            return
-        said_ns = time_ns(envelope.qn)
-        if said_ns is None:
+        said = envelope.qn or _data_time(envelope)
+        said_ns = time_ns(said)
+        if said_ns is None or said in self._said:
             return
         self._last_ns = received_ns
-        self._names.append(envelope.qn)
+        self._said.append(said)
         self._samples.append(said_ns - received_ns)
         self._judge()
 
@@ -57,3 +58,9 @@ class StationClock:
                 return
         if abs(self._samples[-1]) <= RIGHT_NS:
             self.offset_ns, self.is_sure = self._samples[-1], False
+
+
+def _data_time(envelope: Envelope) -> str:
+    """Of a logger of 2005, which may be without QN."""
+    found = DATA_TIME.search(envelope.data)
+    return found[1].decode() if found else ""

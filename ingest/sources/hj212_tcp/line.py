@@ -36,7 +36,7 @@ class Line(asyncio.BufferedProtocol):
         self.address = address
         self._opened_s = self._resumed_s = time.monotonic()
         self._heard_s = 0.0  # when a frame came whose check fits; 0: none did
-        self.is_met = False  # the connection is set up
+        self.is_begun = self.is_met = False  # the connection is being set up; it is
         self.is_proved = False  # a registered logger has spoken
         self.why = "peer"  # it was closed
         self._transport: asyncio.Transport | None = None
@@ -70,7 +70,7 @@ class Line(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         now_ns = self._port.clock()
         data = bytes(self._port.buffer[:nbytes])
-        self._guarded(lambda: self._take(self._stream.receive(data, now_ns), now_ns))
+        self._guarded(lambda: self._receive(data, now_ns))
 
     def eof_received(self) -> bool:
         """Who has no more to say may still wait for answers."""
@@ -163,7 +163,8 @@ class Line(asyncio.BufferedProtocol):
 
     def _give_up(self, now_s: float) -> None:
         settings, since_s = self._port.settings, now_s - self._resumed_s
-        if self._stream.waiting and since_s >= settings.frame_time_s:
+        # What waited in the kernel while nobody read is read before anything is given up.
+        if self._stream.waiting and since_s >= min(settings.frame_time_s, self._port.bounds.settled_s):
             now_ns = self._port.clock()
             self._take(self._stream.expire(now_ns), now_ns)
         if not self._heard_s and now_s - self._opened_s >= settings.first_frame_s:
@@ -179,8 +180,9 @@ class Line(asyncio.BufferedProtocol):
 
     def abort(self, why: str) -> None:
         """At once."""
+        self.why = why
         if self._transport is not None:
-            self.why, self._closing_s = why, self._closing_s or time.monotonic()
+            self._closing_s = self._closing_s or time.monotonic()
             self._transport.abort()
 
     # What comes.
@@ -191,9 +193,12 @@ class Line(asyncio.BufferedProtocol):
             now_ns = self._port.clock()
             self._take(self._stream.close(now_ns), now_ns)
 
-    def _take(self, pieces: Sequence[Envelope | Unread], now_ns: int) -> None:
+    def _receive(self, data: bytes, now_ns: int) -> None:
         if self._register != self._port.speakers.number:
             self._register_anew(now_ns)
+        self._take(self._stream.receive(data, now_ns), now_ns)
+
+    def _take(self, pieces: Sequence[Envelope | Unread], now_ns: int) -> None:
         now_s = time.monotonic()
         topics: list[str] = []
         payloads: list[bytes] = []
@@ -293,6 +298,8 @@ class Line(asyncio.BufferedProtocol):
         speakers = self._port.speakers
         self._register = speakers.number
         self._stream.register(speakers.heads)
+        if self._dialogue is not None:
+            self._dialogue.stations = speakers.heads.stations
         before, self._speakers = self._speakers, {}
         for mn, speaker in before.items():
             if speakers.named(mn) is speaker and speaker.may_come_from(self.address):

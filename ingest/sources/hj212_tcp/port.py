@@ -82,9 +82,9 @@ class Port:
         self._emit = emit
         self._tls: ssl.SSLContext | None = None
         self._lines: set[Line] = set()
-        self._unproved: OrderedDict[Line, None] = OrderedDict()  # in the order in which they came
+        # In the order in which they came, each with what sets it up.
+        self._unproved: OrderedDict[Line, asyncio.Task[None]] = OrderedDict()
         self._of_address: Counter[str] = Counter()
-        self._meeting: set[asyncio.Task[None]] = set()  # connections that are being set up
         self._minute = 0
         self._strangers_bytes = 0
         self._told_open = 0
@@ -147,9 +147,10 @@ class Port:
         else:
             self._of_address[address] += 1
             self.open += 1
-            task = asyncio.create_task(self._set_up(connected, address))
-            self._meeting.add(task)
-            task.add_done_callback(self._meeting.discard)
+            line = Line(self, address)
+            task = asyncio.create_task(self._set_up(line, connected))
+            self._unproved[line] = task
+            task.add_done_callback(lambda _task: self._set_up_ended(line, connected))
             return
         self.traffic.ended[why] += 1
         connected.close()
@@ -158,30 +159,34 @@ class Port:
         """Of connections on which nobody who is registered has spoken, the oldest goes when there is no room."""
         if not self._unproved:
             return False
-        oldest, _ = self._unproved.popitem(last=False)
+        oldest, setting_up = self._unproved.popitem(last=False)
         oldest.abort("displaced")
+        setting_up.cancel()
         return True
 
-    async def _set_up(self, connected: socket.socket, address: str) -> None:
-        line = Line(self, address)
-        try:
+    async def _set_up(self, line: Line, connected: socket.socket) -> None:
+        line.is_begun = True
+        tls_s = self.settings.handshake_s if self._tls is not None else None
+        with suppress(OSError):  # it has gone, or cannot speak TLS
             connected.setblocking(False)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for option, value in KEEPALIVE:
                 connected.setsockopt(socket.IPPROTO_TCP, option, value)
-            tls_s = self.settings.handshake_s if self._tls is not None else None
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: line, connected, ssl=self._tls, ssl_handshake_timeout=tls_s
             )
-        except (OSError, asyncio.CancelledError):  # it has gone, or cannot speak TLS
-            if not line.is_met:
-                self._forget(address, "handshake")
+
+    def _set_up_ended(self, line: Line, connected: socket.socket) -> None:
+        if not line.is_begun:
+            connected.close()
+        if not line.is_met:
+            self._unproved.pop(line, None)
+            self._forget(line.address, "displaced" if line.why == "displaced" else "handshake")
 
     # What lines call.
 
     def opened(self, line: Line) -> None:
         self._lines.add(line)
-        self._unproved[line] = None
 
     def prove(self, line: Line) -> None:
         """A registered logger speaks on it."""
@@ -311,10 +316,10 @@ class Port:
 
     async def close(self) -> None:
         """What was written leaves, for a bounded time; then all lines are closed."""
-        await asyncio.sleep(0)  # what was accepted last has begun
-        for task in list(self._meeting):
+        setting_up = [task for line, task in self._unproved.items() if not line.is_met]
+        for task in setting_up:
             task.cancel()
-        await asyncio.gather(*self._meeting, return_exceptions=True)
+        await asyncio.gather(*setting_up, return_exceptions=True)
         for line in list(self._lines):
             line.close("stop")
         await self._emptied(self.settings.stop_s)
