@@ -50,74 +50,87 @@ class Meters:
     """The metrics, by their names on /metrics; see docs/metrics.md. No label takes a value that a station chooses."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
         self.told: list[Meter] = []
+        self._of_sources()
+        self._of_messages()
+        self._begin_at_zero()
 
-        def counter(name: str, what: str, *labels: str) -> Counter:
-            self.told.append(Meter(name, "counter", labels, what))
-            return Counter(name, what, labels, registry=registry)
-
-        def gauge(name: str, what: str, *labels: str) -> Gauge:
-            self.told.append(Meter(name, "gauge", labels, what))
-            return Gauge(name, what, labels, registry=registry)
-
-        def histogram(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            self.told.append(Meter(name, "histogram", labels, what))
-            return Histogram(name, what, labels, buckets=buckets, registry=registry)
-
-        self.well = gauge("part_well", "1 while a part says it is well, 0 otherwise, as on /health/ready", "part")
-        self.failures = counter("part_failures_total", "Errors that nobody expected", "part")
-        self.connections = counter(
+    def _of_sources(self) -> None:
+        self.well = self._gauge("part_well", "1 while a part says it is well, 0 otherwise, as on /health/ready", "part")
+        self.failures = self._counter("part_failures_total", "Errors that nobody expected", "part")
+        self.connections = self._counter(
             "ingest_connections_total", "Connections to brokers, made and lost", "source", "result"
         )
-        self.packet_age = gauge("mqtt_last_packet_age_seconds", "Since anything was heard of the broker", "source")
-        self.loss = counter("ingest_possible_loss_total", "Times a broker forgot what it kept for us", "source")
-        self.lag = gauge("kafka_consumer_lag", "Messages that wait in Kafka for this member", "source")
-        self.loop_lag = gauge("kafka_loop_lag_seconds", "The client's loop had no time for so long, at most", "source")
-        self.rebalances = counter("kafka_rebalances_total", "Times partitions were dealt anew", "source")
-        self.loggers = counter("logger_reports_total", "What was told of data loggers on their lines", "source", "what")
-        self.requests = counter(
+        self.packet_age = self._gauge(
+            "mqtt_last_packet_age_seconds", "Since anything was heard of the broker", "source"
+        )
+        self.loss = self._counter("ingest_possible_loss_total", "Times a broker forgot what it kept for us", "source")
+        self.lag = self._gauge("kafka_consumer_lag", "Messages that wait in Kafka for this member", "source")
+        self.loop_lag = self._gauge(
+            "kafka_loop_lag_seconds", "The client's loop had no time for so long, at most", "source"
+        )
+        self.rebalances = self._counter("kafka_rebalances_total", "Times partitions were dealt anew", "source")
+        self.loggers = self._counter(
+            "logger_reports_total", "What was told of data loggers on their lines", "source", "what"
+        )
+        self.requests = self._counter(
             "logger_requests_total", "Requests to data loggers, by what became of them", "source", "state"
         )
-        self.lines = gauge("logger_lines_open", "Connections of data loggers that are open", "source")
-        self.lines_met = counter(
+        self.lines = self._gauge("logger_lines_open", "Connections of data loggers that are open", "source")
+        self.lines_met = self._counter(
             "logger_lines_total", "Connections of data loggers, taken and ended", "source", "result"
         )
-        self.frames = counter("logger_frames_total", "Frames of data loggers on their lines", "source", "result")
-        self.answers = counter("logger_answers_total", "Answers to data loggers", "source")
-        self.garbage = counter("logger_garbage_bytes_total", "Bytes on lines that were no frames", "source")
-        self.messages = counter("ingest_messages_total", "Messages, by what became of them", "result")
-        self.rejected = counter("ingest_rejected_total", "Messages and values sent to quarantine", "reason")
-        self.unacked = gauge("ingest_unacked", "Messages taken from sources and not yet durable")
-        self.ack_lag = histogram(
+        self.frames = self._counter("logger_frames_total", "Frames of data loggers on their lines", "source", "result")
+        self.answers = self._counter("logger_answers_total", "Answers to data loggers", "source")
+        self.garbage = self._counter("logger_garbage_bytes_total", "Bytes on lines that were no frames", "source")
+
+    def _of_messages(self) -> None:
+        self.messages = self._counter("ingest_messages_total", "Messages, by what became of them", "result")
+        self.rejected = self._counter("ingest_rejected_total", "Messages and values sent to quarantine", "reason")
+        self.unacked = self._gauge("ingest_unacked", "Messages taken from sources and not yet durable")
+        self.ack_lag = self._histogram(
             "ingest_ack_lag_seconds", "From receipt until durable, the oldest message of each commit", LATENCY_S
         )
-        self.commit = histogram("journal_commit_seconds", "Time of one commit of the journal", WORK_S)
-        self.refused = counter("journal_refused_total", "Times the journal took nothing")
-        self.spool_bytes = gauge("spool_bytes", "Size of the journal")
-        self.spool_entries = gauge("spool_entries", "Entries of the journal that are not yet stored")
-        self.spool_oldest = gauge(
+        self.commit = self._histogram("journal_commit_seconds", "Time of one commit of the journal", WORK_S)
+        self.refused = self._counter("journal_refused_total", "Times the journal took nothing")
+        self.spool_bytes = self._gauge("spool_bytes", "Size of the journal")
+        self.spool_entries = self._gauge("spool_entries", "Entries of the journal that are not yet stored")
+        self.spool_oldest = self._gauge(
             "spool_oldest_seconds", "Age of the oldest entry of the journal that is not yet stored"
         )
-        self.rule_eval = histogram("rule_eval_seconds", "Time to decode and judge one step", WORK_S)
-        self.readings = counter("rule_readings_total", "Readings judged")
-        self.watermark_delay = gauge(
+        self.rule_eval = self._histogram("rule_eval_seconds", "Time to decode and judge one step", WORK_S)
+        self.readings = self._counter("rule_readings_total", "Readings judged")
+        self.watermark_delay = self._gauge(
             "watermark_delay_seconds", "Age of the newest message that was judged while others wait, 0 when none wait"
         )
-        self.unwatched = counter("rule_unwatched_total", "Readings that no rule watches")
-        self.late = counter("late_points_total", "Readings out of order, repeated, or changed", "action")
-        self.store_write = histogram("store_write_seconds", "Time of one write to the store", WORK_S)
-        self.store_points = counter("store_points_total", "Readings by what the store said", "result")
-        self.store_busy = counter("store_busy_total", "Times the store took nothing")
-        self.dead_letters = counter("dead_letters_total", "What nobody will try again by itself", "reason")
-        self.letters = counter("dead_letters_published_total", "Dead letters, by what the topic said to them", "result")
-        self.alerts_open = gauge("alerts_open", "Open episodes", "severity")
-        self.transitions = counter("alert_transitions_total", "Changes of episodes", "what", "family")
-        self.notify = counter("notify_attempts_total", "Attempts to tell somebody", "channel", "reason")
-        self.event_to_alert = histogram(
+        self.unwatched = self._counter("rule_unwatched_total", "Readings that no rule watches")
+        self.late = self._counter("late_points_total", "Readings out of order, repeated, or changed", "action")
+        self.store_write = self._histogram("store_write_seconds", "Time of one write to the store", WORK_S)
+        self.store_points = self._counter("store_points_total", "Readings by what the store said", "result")
+        self.store_busy = self._counter("store_busy_total", "Times the store took nothing")
+        self.dead_letters = self._counter("dead_letters_total", "What nobody will try again by itself", "reason")
+        self.letters = self._counter(
+            "dead_letters_published_total", "Dead letters, by what the topic said to them", "result"
+        )
+        self.alerts_open = self._gauge("alerts_open", "Open episodes", "severity")
+        self.transitions = self._counter("alert_transitions_total", "Changes of episodes", "what", "family")
+        self.notify = self._counter("notify_attempts_total", "Attempts to tell somebody", "channel", "reason")
+        self.event_to_alert = self._histogram(
             "event_to_alert_seconds", "From receipt of what made us find it to the receiver", LATENCY_S, "channel"
         )
-        self._begin_at_zero()
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        self.told.append(Meter(name, "counter", labels, what))
+        return Counter(name, what, labels, registry=self.registry)
+
+    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        self.told.append(Meter(name, "gauge", labels, what))
+        return Gauge(name, what, labels, registry=self.registry)
+
+    def _histogram(self, name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        self.told.append(Meter(name, "histogram", labels, what))
+        return Histogram(name, what, labels, buckets=buckets, registry=self.registry)
 
     def _begin_at_zero(self) -> None:
         """A count that first appears as 1 would not look like an increase to who watches it."""

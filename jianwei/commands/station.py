@@ -12,6 +12,7 @@ from alerts.loggers import KnownLogger
 from alerts.register import SqlRegister, Version
 from ingest.instants import instant_ns
 from jianwei.clock import wall_ns
+from jianwei.commands.station_ask import ask, requests
 from jianwei.commands.station_entry import ByOption, add, admit, change, entering, import_stations
 from jianwei.moments import HEADING, shown
 from jianwei.nearest import no_such
@@ -36,6 +37,8 @@ station.command("add")(add)
 station.command("change")(change)
 station.command("admit")(admit)
 station.command("import")(import_stations)
+station.command("ask")(ask)
+station.command("requests")(requests)
 
 
 @station.command("list")
