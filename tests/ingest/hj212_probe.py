@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -106,7 +107,7 @@ class Caller:
         try:
             while self.socket.recv(65_536):
                 pass
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             return True
         return True
 
