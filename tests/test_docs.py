@@ -16,6 +16,7 @@ from alerts.channels.terminal import TerminalChannelSettings
 from alerts.channels.webhook import WebhookSettings, signature
 from ingest.batching import BatchBuilder
 from ingest.formats.json_v1 import JsonV1
+from ingest.sources.hj212_tcp import Hj212TcpSourceSettings
 from ingest.sources.kafka import KafkaSourceSettings
 from ingest.sources.mqtt import MqttSourceSettings
 from jianwei.catalogue_files import read_catalogue
@@ -151,11 +152,41 @@ def test_the_register_on_its_page_is_a_register() -> None:
     }
 
 
-@pytest.mark.parametrize(("page", "settings"), [("kafka.md", KafkaSourceSettings), ("mqtt.md", MqttSourceSettings)])
+@pytest.mark.parametrize(
+    ("page", "settings"),
+    [("kafka.md", KafkaSourceSettings), ("mqtt.md", MqttSourceSettings), ("hj212.md", Hj212TcpSourceSettings)],
+)
 def test_the_page_about_a_source_names_every_setting_of_it(page: str, settings: type[BaseModel]) -> None:
     text = (ROOT / "docs" / page).read_text()
     missing = {name for name in settings.model_fields if f"`{name}`" not in text}
     assert missing <= {"name"}
+
+
+def test_both_languages_name_every_setting_of_the_port_for_loggers_with_its_default() -> None:
+    """As the program has them, in the table of each."""
+    english, chinese = (ROOT / "docs" / "hj212.md").read_text().split("\n## 中文")
+    for text in (english, chinese):
+        told: dict[str, str] = {}
+        for names_, defaults in re.findall(r"^\| (`[^|]+) \| ([^|]*) \| [^|]+ \|$", text, re.MULTILINE):
+            found = re.findall(r"`(\w+)`", names_)
+            values = re.split(r", (?=[\d`])|、", defaults)
+            told |= dict(zip(found, (value.strip("` ") for value in values), strict=False))
+        for name, field in Hj212TcpSourceSettings.model_fields.items():
+            if name not in {"type", "tls"}:
+                assert _plain(told[name]) == _as_told(field.default), name
+
+
+def test_a_port_for_loggers_opens_with_the_settings_of_its_page(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "hj212.md").read_text()
+    section = page[page.index("## Loggers that connect by TCP") :]
+    (tmp_path / "jianwei.toml").write_text(FENCE.findall(section)[0][1])
+    (source,) = read_settings(tmp_path / "jianwei.toml").sources
+    assert isinstance(source, Hj212TcpSourceSettings)
+
+
+def _plain(told: str) -> str:
+    number, _, unit = told.replace(",", "").partition(" ")
+    return str(int(number) * {"KiB": 1 << 10, "MiB": 1 << 20}[unit]) if unit else number
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,11 @@ from rules.register import load_stations
 from rules.schema import Logger
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hj212.md").read_text(encoding="utf-8")
-# What stations are asked has tests of its own, see tests/jianwei/test_request_page.py.
-ASKED = re.compile(r"^#+ (?:Requests to a station|向站点发出请求)\n.*?(?=^#)", re.DOTALL | re.MULTILINE)
+# Lines and what stations are asked have tests of their own, see tests/test_docs.py, tests/jianwei/test_request_page.py.
+ASKED = re.compile(
+    r"^#+ (?:Loggers that connect by TCP|经 TCP 连接的数采仪|Requests to a station|向站点发出请求)\n.*?(?=^#)",
+    re.DOTALL | re.MULTILINE,
+)
 LANGUAGES = ASKED.sub("", PAGE).split("## 中文\n")
 FENCE = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
 

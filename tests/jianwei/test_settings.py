@@ -376,3 +376,29 @@ def test_a_format_is_chosen_by_the_topic_of_the_message_not_by_the_shared_subscr
     (problem,) = problems_of(written(tmp_path, '[[formats]]\ntopic = "$share/city/jianwei/v1/#"'))
     assert "formats[0].topic: " in problem
     assert "say only what follows" in problem
+
+
+def test_a_port_for_loggers_needs_a_format_that_reads_its_frames(tmp_path: Path) -> None:
+    port = '[[sources]]\ntype = "hj212_tcp"\n'
+    assert [route.format for route in read_settings(written(tmp_path, port)).formats] == ["json_v1", "hj212"]
+    (problem,) = problems_of(written(tmp_path, port + '[[formats]]\ntopic = "jianwei/v1/#"'))
+    assert "'hj212'" in problem
+    assert 'add, before any that takes more, [[formats]] topic = "jianwei/hj212/#" format = "hj212"' in problem
+    wide = port + '[[formats]]\ntopic = "jianwei/#"\n'
+    assert "jianwei/hj212/#" in problems_of(written(tmp_path, wide))[0]
+    said = '[[formats]]\ntopic = "jianwei/hj212/#"\nformat = "hj212"\n'
+    assert problems_of(written(tmp_path, wide + said)), "the first that matches wins"
+    read_settings(written(tmp_path, port + said + '[[formats]]\ntopic = "jianwei/#"\n'))
+
+
+def test_a_port_for_loggers_has_no_name_at_a_broker(tmp_path: Path) -> None:
+    problem = problems_of(written(tmp_path, '[[sources]]\ntype = "hj212_tcp"\nclient_id = "x"'))[0]
+    assert "sources[0].client_id: there is no such setting" in problem
+
+
+def test_files_of_a_port_for_loggers_lie_beside_the_settings(tmp_path: Path) -> None:
+    said = read_settings(written(tmp_path, '[[sources]]\ntype = "hj212_tcp"\ntls = { cert = "a.pem", key = "a.key" }'))
+    (source,) = said.sources
+    assert source.type == "hj212_tcp"
+    assert source.tls is not None
+    assert source.tls.cert == tmp_path / "a.pem"
