@@ -117,12 +117,27 @@ def test_garbage_between_good_frames_closes_nothing() -> None:
             caller.send(b"x" * 300 + upload(number=number)).answers(1)
 
 
-def test_strangers_garbage_is_kept_only_up_to_a_measure() -> None:
-    with Probe(most_garbage_bytes=1 << 20, window_bytes=1 << 30) as probe, Journal(probe):
-        for _ in range(6):
-            probe.caller().send(b"y" * 900_000)
-        soon(lambda: probe.counted("garbage_bytes") >= 6 * 900_000 - 6 * 1_024)
+def test_strangers_garbage_is_kept_only_up_to_a_measure_and_closes_their_lines_sooner() -> None:
+    with Probe() as probe, Journal(probe):
+        for _ in range(200):
+            assert probe.caller().send(b"y" * 18_000).is_closed()
+        soon(lambda: probe.ended("garbage") == 200)
+        assert probe.counted("garbage_bytes") > 200 * 16_384
         assert sum(map(len, probe.payloads)) <= 2 << 20, "1 MiB a minute, and a minute may end meanwhile"
+
+
+def test_a_flood_of_the_worst_bytes_holds_no_logger_up() -> None:
+    worst = b"##8000" + b"FFFF\r\n" * 16
+    with Probe() as probe, Journal(probe):
+        logger = probe.caller().send(upload())
+        logger.answers(1)
+        longest_s = 0.0
+        for number in range(1, 40):
+            probe.caller().send(worst * 200)
+            began_s = time.monotonic()
+            logger.send(upload(number=number)).answers(1)
+            longest_s = max(longest_s, time.monotonic() - began_s)
+        assert longest_s < 1.0
 
 
 def test_who_is_refused_again_and_again_is_closed() -> None:
@@ -173,11 +188,13 @@ def test_when_the_window_is_full_nobody_is_read_and_then_everybody_is_and_nothin
     frames = [[upload(mn, number) for number in range(200)] for mn in (A, B)]
     with Probe(window_messages=40, share_messages=40) as probe:
         callers = [probe.caller() for _ in frames]
-        for caller, own in zip(callers, frames, strict=True):
-            for frame in own:
-                caller.send(frame)
+        for frame in frames[0]:
+            callers[0].send(frame)
         soon(lambda: probe.source._inbox.full)
+        time.sleep(0.1)
         held = probe.source._inbox.held
+        for frame in frames[1]:
+            callers[1].send(frame)
         time.sleep(0.3)
         assert probe.source._inbox.held == held, "nobody is read"
         with Journal(probe):

@@ -1,5 +1,6 @@
 """The port begins, ends, says how it is, and asks stations."""
 
+import resource
 import socket
 import threading
 import time
@@ -13,7 +14,7 @@ from ingest.message import Source
 from ingest.records import ConnectionLost, PartFailed, RequestMoved
 from ingest.site import Roster, Site
 from ingest.sources import Surroundings, open_source
-from ingest.sources.hj212_tcp import Hj212TcpSourceSettings
+from ingest.sources.hj212_tcp import Hj212TcpSourceSettings, port, source
 from jianwei.clock import wall_ns
 from simulators.hj212 import wire
 from tests.ingest.hj212_probe import A, B, Journal, Probe, qn_of, soon, upload
@@ -41,13 +42,13 @@ def test_broken_settings_are_refused(said: dict[str, Any]) -> None:
 
 def test_it_is_a_source_of_the_table() -> None:
     settings = Hj212TcpSourceSettings(name="east")
-    source: Source = open_source(settings, Surroundings(wall_ns, lambda _record: None, Roster(Site())))
-    assert source.name == "east"
-    assert source.take() is None
-    assert not source.health(0).ok
+    opened: Source = open_source(settings, Surroundings(wall_ns, lambda _record: None, Roster(Site())))
+    assert opened.name == "east"
+    assert opened.take() is None
+    assert not opened.health(0).ok
     with pytest.raises(TypeError):
-        source.acknowledge(object())
-    source.stop()
+        opened.acknowledge(object())
+    opened.stop()
 
 
 def test_it_is_well_while_it_listens_and_not_before_and_not_after() -> None:
@@ -122,8 +123,6 @@ def test_the_next_one_listens_on_the_same_port_at_once() -> None:
 
 
 def test_when_the_journal_takes_nothing_for_long_health_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ingest.sources.hj212_tcp import source  # noqa: PLC0415
-
     monkeypatch.setattr(source, "FULL_S", 0.1)
     with Probe(window_messages=5, share_messages=5) as probe:
         probe.caller().send(b"".join(upload(number=number) for number in range(10)))
@@ -202,12 +201,21 @@ def test_a_station_that_is_not_there_and_one_that_goes_are_told() -> None:
     assert probe.told(RequestMoved)[-1].state == "gone"
 
 
-# An error that nobody foresaw.
+# Limits of the system, and an error that nobody foresaw.
+
+
+def test_connections_leave_open_files_to_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: (1_024, 4_096))
+    monkeypatch.setattr(resource, "setrlimit", lambda _what, limits: said.append(limits))
+    assert source._connections_allowed(500) == 500
+    assert not said
+    assert source._connections_allowed(2_000) == 2_000
+    assert source._connections_allowed(50_000) == 4_096 - source.OTHER_FILES
+    assert said == [(2_000 + source.OTHER_FILES, 4_096), (4_096, 4_096)]
 
 
 def test_a_mistake_in_the_loop_costs_the_lines_and_not_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ingest.sources.hj212_tcp import port, source  # noqa: PLC0415
-
     monkeypatch.setattr(source, "RETRY_LAST_S", 0.1)
     accept = port.Port._accept
     fails = [True]

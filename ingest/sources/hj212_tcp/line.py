@@ -25,6 +25,7 @@ UNKEPT = ANSWERS | {HEARTBEAT}
 WRONG_PASSWORD = "wrong_password"  # noqa: S105  # the name of a reason
 LONGEST_WAIT_S = 1.0
 LINGER_S = 10.0  # who has said everything may wait so long for answers: it may as well have gone
+STRANGERS_GARBAGE = 16 * 1024  # bytes: two of the longest frames
 MOST_SPEAKERS = 1_000  # MNs on one line
 
 
@@ -65,7 +66,8 @@ class Line(asyncio.BufferedProtocol):
         self.mind()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # one buffer for all: what comes is read at once
-        return self._port.buffer
+        """Strangers have short turns: the worst that they can send costs a hundred times what a frame does."""
+        return self._port.buffer if self.is_proved else self._port.strangers_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         now_ns = self._port.clock()
@@ -88,6 +90,10 @@ class Line(asyncio.BufferedProtocol):
         del exc
         self._guarded(self._finish)
         self._transport = None
+        self._guarded(self._leave)
+        self._port.closed(self)
+
+    def _leave(self) -> None:
         now_ns = self._port.clock()
         if self._timer is not None:
             self._timer.cancel()
@@ -97,7 +103,6 @@ class Line(asyncio.BufferedProtocol):
         if self._dialogue is not None:
             self._dialogue.close(now_ns)
             self._port.moved(self._dialogue.moved())
-        self._port.closed(self)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """What nobody foresaw costs this line, and no other."""
@@ -246,7 +251,8 @@ class Line(asyncio.BufferedProtocol):
         settings = self._port.settings
         if not (self._garbage_bytes or self._refused):
             return
-        if self._garbage_bytes > settings.most_garbage_bytes:
+        most = settings.most_garbage_bytes if self.is_proved else min(settings.most_garbage_bytes, STRANGERS_GARBAGE)
+        if self._garbage_bytes > most:
             self.close("garbage")
         elif self._refused >= settings.most_refused:
             self.close("refused")

@@ -25,7 +25,8 @@ from ingest.sources.hj212_tcp.settings import Hj212TcpSourceSettings
 from ingest.sources.hj212_tcp.speakers import Speaker, Speakers
 from rules.readings import SECOND_NS
 
-BUFFER_BYTES = 64 * 1024
+BUFFER_BYTES = 64 * 1024  # read at once
+STRANGERS_BUFFER_BYTES = 4 * 1024
 BACKLOG = 1_024
 MOST_AT_ONCE = 64  # accepted before others have their turn
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -60,15 +61,16 @@ class Traffic:
 
 
 class Port:
-    """Made, and used, on one loop; other threads only look at its plain attributes."""
+    """Made, and used, on one loop; other threads only look at its plain attributes. `most`: connections."""
 
     def __init__(
-        self, settings: Hj212TcpSourceSettings, inbox: Inbox[Line], roster: Roster, clock: Clock, emit: Emit
+        self, settings: Hj212TcpSourceSettings, most: int, inbox: Inbox[Line], roster: Roster, clock: Clock, emit: Emit
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.bounds = Bounds(most_data=settings.most_data_bytes, frame_time_s=settings.frame_time_s)
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
+        self.strangers_buffer = self.buffer[:STRANGERS_BUFFER_BYTES]
         self.speakers = Speakers(settings, roster, emit)
         self.refusals = Refusals(settings.name, emit)
         self.pace = Pace()
@@ -78,6 +80,7 @@ class Port:
         self.number: int | None = None  # of the port, while it listens
         self.trouble = ""
         self.open = 0  # connections, with those that are being set up
+        self._most = most
         self._inbox = inbox
         self._emit = emit
         self._tls: ssl.SSLContext | None = None
@@ -142,7 +145,7 @@ class Port:
         self.traffic.accepted += 1
         if self._of_address[address] >= self.settings.most_of_one_address:
             why = "address_full"
-        elif self.open >= self.settings.most_connections and not self._displace():
+        elif self.open >= self._most and not self._displace():
             why = "full"
         else:
             self._of_address[address] += 1

@@ -33,6 +33,7 @@ class Hj212TcpSource:
         self._emit = emit
         self._roster = roster
         self._inbox: Inbox[Line] = Inbox(settings.name, settings.window_messages, settings.window_bytes)
+        self._most = settings.most_connections
         self._port: Port | None = None
         self._trouble = "not yet listening"
         self._stopping = Event()
@@ -112,7 +113,7 @@ class Hj212TcpSource:
         self._emit(RequestMoved(self.name, request.number, "gone", "the port is closed", self._clock()))
 
     def _run(self) -> None:
-        _allow_files(self._settings.most_connections + OTHER_FILES)
+        self._most = _connections_allowed(self._settings.most_connections)
         while not self._stopping.is_set():
             try:
                 asyncio.run(self._life())
@@ -123,7 +124,7 @@ class Hj212TcpSource:
 
     async def _life(self) -> None:
         stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-        port = Port(self._settings, self._inbox, self._roster, self._clock, self._emit)
+        port = Port(self._settings, self._most, self._inbox, self._roster, self._clock, self._emit)
         loop.set_exception_handler(
             lambda _loop, told: port.failed(told.get("exception") or RuntimeError(told["message"]))
         )
@@ -165,9 +166,12 @@ class Hj212TcpSource:
         return f"cannot listen on {host}:{port}: {error}; tried again"
 
 
-def _allow_files(wanted: int) -> None:
-    """As many open files as connections may need, as far as the system lets us."""
+def _connections_allowed(wanted: int) -> int:
+    """How many there may be: each is an open file, and the journal must not be left without."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    most = wanted + OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(1, min(wanted, most - OTHER_FILES))
