@@ -153,7 +153,8 @@ def test_who_has_said_everything_still_gets_its_answers_and_then_the_line_is_clo
         assert caller.is_silent()
         probe.acknowledge(taken)
         assert caller.answers(1) == [("9014", qn_of(upload()))]
-        assert caller.is_closed()
+        caller.socket.settimeout(line.LINGER_S / 2)
+        assert caller.is_closed(), "at once"
         soon(lambda: probe.source.connections == 0)
 
 
