@@ -126,6 +126,17 @@ def test_strangers_garbage_is_kept_only_up_to_a_measure_and_closes_their_lines_s
         assert sum(map(len, probe.payloads)) <= 2 << 20, "1 MiB a minute, and a minute may end meanwhile"
 
 
+def test_strangers_are_read_in_smaller_pieces_than_loggers() -> None:
+    with Probe() as probe, Journal(probe):
+        probe.caller().send(upload()).answers(1)
+        probe.caller()
+        soon(lambda: probe.source.connections == 2)
+        port = probe.source._port
+        assert port is not None
+        pieces = {each.is_proved: len(each.get_buffer(-1)) for each in port._lines}
+        assert pieces[False] * 16 == pieces[True]
+
+
 def test_a_flood_of_the_worst_bytes_holds_no_logger_up() -> None:
     worst = b"##8000" + b"FFFF\r\n" * 16
     with Probe() as probe, Journal(probe):
