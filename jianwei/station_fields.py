@@ -16,6 +16,7 @@ KEY_BYTES = 16
 SEPARATOR = re.compile(r"[;；\n]")
 DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 DIGITS = re.compile(r"[-+]?\d+(\.\d+)?")
+WORDS = {"missing": "is not given, and has to be"}
 SECRET = ("password", "sm4_key")  # never told back
 
 
@@ -169,7 +170,7 @@ def station_of(fact: Mapping[str, Any], problems: list[tuple[str, str]]) -> Stat
         return Station.model_validate_json(json.dumps(fact))
     except ValidationError as error:
         problems += [
-            (_path(detail["loc"]), detail["msg"].removeprefix("Value error, "))
+            (_path(detail["loc"]), WORDS.get(detail["type"], detail["msg"].removeprefix("Value error, ")))
             for detail in error.errors(include_url=False, include_input=False)
         ]
         return None
@@ -178,7 +179,8 @@ def station_of(fact: Mapping[str, Any], problems: list[tuple[str, str]]) -> Stat
 def field_at(path: str, fields: tuple[Field, ...]) -> Field | None:
     """The field that says what stands at this path of an entry, such as `logger.units.w01018`."""
     paths = {".".join(field.path): field for field in fields if field.path}
-    return next((paths[start] for start in _starts(path) if start in paths), None)
+    whole = next((paths[start] for start in _starts(path) if start in paths), None)
+    return whole or next((field for name, field in paths.items() if path and name.startswith(f"{path}.")), None)
 
 
 def _starts(path: str) -> Iterator[str]:
