@@ -63,6 +63,8 @@ def _pairs(said: str) -> dict[str, str]:
         name, between, value = word.partition("=")
         if not between or not name.strip() or not value.strip():
             raise FieldError(f"{word!r} is no pair; write NAME=VALUE, and ; between two of them")
+        if name.strip() in pairs:
+            raise FieldError(f"{name.strip()} is said twice")
         pairs[name.strip()] = value.strip()
     return pairs
 
