@@ -1,5 +1,6 @@
 """A service with a port for data loggers, as a site has it; and what its store must hold."""
 
+from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
@@ -50,6 +51,11 @@ class Platform(Service):
 
     def await_stored(self, readings: int) -> None:
         assert wait_until(lambda: self.stored() >= readings, timeout_s=60), f"{self.stored()} of {readings} are stored"
+
+    def stored_of(self, stations: Sequence[Station]) -> int:
+        """Readings of these stations, with those that stand twice."""
+        store = SqliteStore(self.data.store)
+        return sum(1 for station in stations for _ in store.read(station.id, None, None, 0, 2**63 - 1))
 
 
 def check_store(service: Service, voices: Voices, turns: list[int]) -> int:
