@@ -33,7 +33,7 @@ PERMIT_FIELDS = (
     Field("parameter", ("因子", "监测因子", "污染物"), ("parameter",), str, "code or name"),
     Field("period", ("时段", "取值时段"), ("period",), str),
     Field("op", ("运算", "比较"), ("op",), lambda said: OPERATORS.get(said, said), "<=, <, >=, > or between"),
-    Field("value", ("限值", "下限"), ("value",), number),
+    Field("value", ("限值", "下限"), ("value",), number, "number"),
     Field("value_to", ("上限",), (), number, "the upper end of between"),
     Field("unit", ("单位",), ("unit",), str),
     Field("permit", ("许可证编号", "许可证"), ("permit",), str),

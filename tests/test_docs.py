@@ -23,8 +23,11 @@ from jianwei.catalogue_files import read_catalogue
 from jianwei.commands import COMMANDS, GROUPS
 from jianwei.runtime import Runtime
 from jianwei.settings import read_settings
+from jianwei.station_fields import FIELDS
+from jianwei.station_tables import PERMIT_FIELDS, read_tables
 from jianwei.wellbeing import Wellbeing
-from rules.register import load_stations
+from rules.index import Problem
+from rules.register import Entry, agreed, load_stations
 from rules.schema import Station
 
 ROOT = Path(__file__).parent.parent
@@ -150,6 +153,24 @@ def test_the_register_on_its_page_is_a_register() -> None:
     assert set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)))) <= {
         field.alias or name for name, field in Station.model_fields.items()
     }
+
+
+def test_the_tables_on_the_page_about_the_register_are_taken(tmp_path: Path) -> None:
+    """And every heading of them is told there, in both languages."""
+    catalogue = read_catalogue()
+    text = (ROOT / "docs" / "register.md").read_text()
+    tables = [code for language, code in FENCE.findall(text) if language == "csv"]
+    for name, table in zip(("stations.csv", "permits.csv"), tables, strict=True):
+        (tmp_path / name).write_text(table)
+    problems: list[Problem] = []
+    found = read_tables(tmp_path / "stations.csv", tmp_path / "permits.csv", {}, catalogue, problems)
+    problems += [problem for said in found for problem in said.problems]
+    entries = [Entry(said.id, "", said.station) for said in found if said.station]
+    assert len(agreed(entries, catalogue, problems)["WE-08"].permit) == 2
+    assert problems == []
+    rows = re.findall(r"^\| ([^|`*]+ \| `[^|]+) \|", text, re.MULTILINE)
+    told = {word.strip("` ") for row in rows for word in re.split("[、,|]", row)}
+    assert {heading for field in (*FIELDS, *PERMIT_FIELDS) for heading in (field.name, *field.headings)} <= told
 
 
 @pytest.mark.parametrize(
