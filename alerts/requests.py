@@ -146,18 +146,20 @@ class SqlRequests:
         same = [TABLE.c[name] == row[name] for name in ("station", "cn", "fields", "asked_by")]
         return bool(self._ask(sa.select(TABLE).where(*same, TABLE.c.asked_ns >= since_ns).limit(1)))
 
-    def cleared(self, check: str, after: int, *, since_ns: int) -> list[tuple[int, Transition]]:
-        """Ends of episodes of a check that were recorded since then, with their numbers in the ledger, which are > `after`."""
+    def cleared(self, check: str, after: int, *, since_ns: int) -> tuple[int, list[Transition]]:
+        """Ends of a check's episodes that were recorded since then, after the change `after`; and the last change's number."""
         rows = schema.transitions
         question = (
-            sa.select(rows.c.number, rows.c.body)
+            sa.select(rows.c.body)
             .join(schema.episodes, schema.episodes.c.id == rows.c.episode)
             .where(rows.c.number > after, rows.c.what == "cleared", rows.c.recorded_ns >= since_ns)
             .where(schema.episodes.c.check == check)
             .order_by(rows.c.number)
         )
         with transaction(self._engine, writes=False) as connection:
-            return [(row.number, transition_from(row.body)) for row in connection.execute(question)]
+            last = connection.scalar(sa.select(sa.func.max(rows.c.number))) or 0
+            found = connection.scalars(question).all() if last > after else ()
+        return last, [transition_from(body) for body in found]
 
     # Notes.
 

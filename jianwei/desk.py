@@ -5,7 +5,7 @@ Nothing here waits for a station. A source tells what it hears on its own thread
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alerts.database import LedgerUnavailable
 from alerts.loggers import Heard, LoggerState
@@ -65,8 +65,9 @@ class Desk:
         self._roster = roster
         self._settings = settings
         self._clock = clock
-        self._heard: deque[LoggerSeen | LoggerRefused | RequestMoved] = deque(maxlen=MOST_HEARD)
-        self._loggers: list[Heard] = []  # to be written down, as are the next two
+        self._told: deque[RequestMoved] = deque(maxlen=MOST_HEARD)
+        self._seen: deque[LoggerSeen | LoggerRefused] = deque(maxlen=MOST_HEARD)
+        self._loggers: dict[tuple[str, str], Heard] = {}  # by MN and source: to be written down, as are the next
         self._moves: list[Move] = []
         self._greetings: list[tuple[Ask, int]] = []  # unless the same was asked since
         self._unfilled: list[Requested] = []  # requests of gaps that nobody answered
@@ -80,8 +81,10 @@ class Desk:
 
     def hear(self, record: Record) -> None:
         """What a source tells. Any thread; never waits."""
-        if isinstance(record, LoggerSeen | LoggerRefused | RequestMoved):
-            self._heard.append(record)
+        if isinstance(record, RequestMoved):
+            self._told.append(record)
+        elif isinstance(record, LoggerSeen | LoggerRefused):
+            self._seen.append(record)
 
     def health(self, now_ns: int) -> Health:  # noqa: ARG002  # every part is told the time
         return Health(ok=not self._why, why=self._why)
@@ -106,7 +109,10 @@ class Desk:
         return IDLE_S
 
     def close(self) -> None:
-        """Whoever was connected is gone. What was not answered is taken up at the next start."""
+        """Writes down what was told until now. What was not answered is taken up at the next start."""
+        now_ns = self._clock()
+        self._listen(now_ns)
+        self._write_down(now_ns)
         self._register.nobody_is_connected()
 
     # What a source told.
@@ -123,19 +129,28 @@ class Desk:
         self._begun = True
 
     def _listen(self, now_ns: int) -> None:
-        for _ in range(len(self._heard)):
-            record = self._heard.popleft()
-            if isinstance(record, RequestMoved):
-                self._follow(record, now_ns)
-            elif isinstance(record, LoggerSeen):
-                self._see(record, now_ns)
+        for _ in range(len(self._told)):
+            self._follow(self._told.popleft(), now_ns)
+        for _ in range(len(self._seen)):
+            seen = self._seen.popleft()
+            if isinstance(seen, LoggerSeen):
+                self._see(seen, now_ns)
             else:
-                self._loggers.append(self._refusal(record))
+                self._keep(self._refusal(seen))
+
+    def _keep(self, heard: Heard) -> None:
+        """Of a logger the newest alone, with all its connections; of as many loggers as may wait."""
+        name = heard.mn.upper(), heard.source
+        before = self._loggers.pop(name, None)
+        if before is not None:
+            heard = replace(heard, times=heard.times + before.times)
+        if len(self._loggers) < MOST_HEARD:
+            self._loggers[name] = heard
 
     def _see(self, it: LoggerSeen, now_ns: int) -> None:
         mn = it.mn.upper()
         is_new = it.connected and self._connected.get(mn) != it.source
-        self._loggers.append(
+        self._keep(
             Heard(
                 it.mn,
                 it.source,
@@ -199,12 +214,13 @@ class Desk:
         """What is to be asked again comes first: else its episode would look as if all had ended."""
         asks = [ask for ask, since_ns in self._greetings if not self._requests.was_asked(ask, since_ns)]
         asks += [self._later(request, now_ns) for request in self._unfilled if self._has_tries(request)]
-        self._requests.put(asks)
+        if asks:
+            self._requests.put(asks)
         self._greetings, self._unfilled = [], []
         self._requests.moved(self._moves)
         self._moves = []
-        self._register.note_loggers(self._loggers)
-        self._loggers = []
+        self._register.note_loggers(list(self._loggers.values()))
+        self._loggers.clear()
 
     def _has_tries(self, request: Requested) -> bool:
         asked = self._requests.of_episode(request.episode, request.station)
@@ -219,13 +235,11 @@ class Desk:
     def _plan(self, now_ns: int) -> None:
         """Silences that have ended since the last look become requests, once."""
         since_ns = now_ns - round(LOOK_BACK_S * SECOND_NS)
-        ends = self._requests.cleared("silence", self._last_number, since_ns=since_ns)
-        if not ends:
-            return
+        last, ends = self._requests.cleared("silence", self._last_number, since_ns=since_ns)
         site, settings = self._roster.site, self._settings
-        with_logger = {logger.station: logger.mn for logger in self._register.loggers()}
+        with_logger = {logger.station: logger.mn for logger in self._register.loggers()} if ends else {}
         asks = []
-        for _, ended in ends:
+        for ended in ends:
             station = site.stations.get(ended.station)
             if station is None or site.catalogue is None or ended.station not in with_logger:
                 continue
@@ -238,8 +252,9 @@ class Desk:
                 Ask(ended.station, with_logger[ended.station], cn, fields, GAPS, ended.episode, asked_ns)
                 for fields in gap.pieces(settings.piece_periods)
             ]
-        self._requests.put(asks)
-        self._last_number = ends[-1][0]
+        if asks:
+            self._requests.put(asks)
+        self._last_number = last
 
     def _hand_out(self, now_ns: int) -> None:
         busy = {given.request.mn.upper() for given in self._given.values()}

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from alerts.channels import ChannelSettings, Surroundings, open_channel
 from alerts.channels.file import FileChannelSettings
+from alerts.database import LedgerUnavailable
 from alerts.delivery import Delivery
 from alerts.ledger import SqlLedger
 from alerts.register import SqlRegister
@@ -271,7 +272,7 @@ class Runtime:
             exits.callback(source.stop)
         if self._asking is not None:  # ended before its sources: what they still wait for is asked at the next start
             self._asking.start()
-            exits.callback(self._asking.stop, DRAIN_S)
+            exits.callback(self._end_asking, self._asking)
         self._recording.start()
         exits.callback(self._end_recording)
         if self.broker is not None:
@@ -326,6 +327,13 @@ class Runtime:
         }
 
     # The way down.
+
+    def _end_asking(self, asking: Loop) -> None:
+        if self.desk is not None and asking.stop(DRAIN_S):
+            try:
+                self.desk.close()
+            except LedgerUnavailable as error:
+                self.telemetry.emit(PartFailed("desk", repr(error)))
 
     def _end_recording(self) -> None:
         """What was taken is written and acknowledged; what was not, stays with the sender."""

@@ -84,6 +84,7 @@ def test_an_episode_lacks_its_note_when_its_last_request_has_ended(kept: SqlRequ
 
 
 def test_the_ends_of_a_check_are_told_from_a_number_on_and_not_from_long_ago(tmp_path: Path, kept: SqlRequests) -> None:
+    assert kept.cleared("silence", 0, since_ns=0) == (0, [])
     ledger = SqlLedger(url_of(tmp_path), [], lambda: NOON_NS)
     silent = {"check": "silence", "episode": "a" * 32}
     found = [
@@ -94,7 +95,7 @@ def test_the_ends_of_a_check_are_told_from_a_number_on_and_not_from_long_ago(tmp
     ]
     ledger.record(found, judged=1, stored=1, snapshot=None)
     ledger.close()
-    ((number, transition),) = kept.cleared("silence", 0, since_ns=NOON_NS)
-    assert (transition.episode, transition.what) == ("a" * 32, "cleared")
-    assert kept.cleared("silence", number, since_ns=NOON_NS) == []
-    assert kept.cleared("silence", 0, since_ns=NOON_NS + 1) == []
+    last, (transition,) = kept.cleared("silence", 0, since_ns=NOON_NS)
+    assert (last, transition.episode, transition.what) == (4, "a" * 32, "cleared")
+    assert kept.cleared("silence", 2, since_ns=NOON_NS) == (4, [])
+    assert kept.cleared("silence", 0, since_ns=NOON_NS + 1) == (4, [])
