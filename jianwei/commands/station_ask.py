@@ -89,10 +89,12 @@ def ask(
         requests = exits.enter_context(closing(SqlRequests(site.folder.ledger_url, wall_ns)))
         register = exits.enter_context(closing(SqlRegister(site.folder.ledger_url, wall_ns)))
         (number,) = requests.put([Ask(station.id, mn, cn, fields, by=_somebody())])
-        is_on_its_way = _tell_outlook(site, register, station, number)
+        try:
+            if _tell_outlook(site, register, station, number) and wait:
+                _wait(requests, number, wait_s, (lambda _told: None) if as_json else _tell)
+        except KeyboardInterrupt:
+            _tell_that_it_stays(number)
         told = _last(requests, number)
-        if wait and is_on_its_way:
-            told = _wait(requests, told, wait_s, (lambda _told: None) if as_json else _tell)
     if as_json:
         print_json(request_fact(told))
     elif told.state == "due":
@@ -118,8 +120,10 @@ def requests(
     """
     site = read_site(config)
     of = _station(site, station).id if station else None
-    with closing(SqlRequests(site.folder.ledger_url, wall_ns)) as kept:
-        found = kept.newest(of, limit)
+    found: list[Requested] = []
+    if site.folder.ledger.exists():
+        with closing(SqlRequests(site.folder.ledger_url, wall_ns)) as kept:
+            found = kept.newest(of, limit)
     if as_json:
         print_json([request_fact(request) for request in found])
     elif found:
@@ -185,20 +189,22 @@ def _tell_outlook(site: Site, register: SqlRegister, station: Station, number: i
     return True
 
 
-def _wait(requests: SqlRequests, told: Requested, wait_s: float, tell: Callable[[Requested], None]) -> Requested:
-    """Until it has ended, the time is over, or the person has had enough."""
+def _wait(requests: SqlRequests, number: int, wait_s: float, tell: Callable[[Requested], None]) -> None:
+    """Until it has ended, or the time is over."""
     end_s = time.monotonic() + wait_s
-    try:
-        while not told.is_final and time.monotonic() < end_s:
-            time.sleep(LOOK_S)
-            before, told = told, _last(requests, told.number)
-            if (told.state, told.said) != (before.state, before.said):
-                tell(told)
-    except KeyboardInterrupt:
-        pass
-    if not told.is_final:
-        err.print(f"request {told.number} stays asked; `jianwei station requests` tells what comes of it", markup=False)
-    return told
+    told = _last(requests, number)
+    while not told.is_final:
+        if time.monotonic() > end_s:
+            _tell_that_it_stays(number)
+            return
+        time.sleep(LOOK_S)
+        before, told = told, _last(requests, number)
+        if (told.state, told.said) != (before.state, before.said):
+            tell(told)
+
+
+def _tell_that_it_stays(number: int) -> None:
+    err.print(f"request {number} stays asked; `jianwei station requests` tells what comes of it", markup=False)
 
 
 def _last(requests: SqlRequests, number: int) -> Requested:
