@@ -19,8 +19,9 @@ KEPT = 4  # versions whose stations are at hand
 
 
 class StationsOfVersions:
-    """Who was registered in which version: the stations of the files, as they are now, and those of the ledger as they
-    were then. From any thread. Raises LedgerUnavailable.
+    """Who was registered in which version: stations of files as they are now, those of the ledger as they were then.
+
+    From any thread. Raises LedgerUnavailable.
     """
 
     def __init__(self, register: SqlRegister, catalogue: Catalogue, filed: Mapping[str, Station], file: str) -> None:

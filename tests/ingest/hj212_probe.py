@@ -136,7 +136,9 @@ class Probe:
 
     def __enter__(self) -> Self:
         self.source.start()
-        until(lambda: self.source.port is not None or (not self.source.health(0).ok and "tried again" in self.health.why))
+        until(
+            lambda: self.source.port is not None or (not self.source.health(0).ok and "tried again" in self.health.why)
+        )
         return self
 
     def __exit__(

@@ -133,6 +133,7 @@ class Stepped:
             self.store, self.quarantine, self.records.append, most_rows=most_rows, dice=lambda: 0.5
         )
         self.restored: list[bool] = []  # whether an engine was made from a snapshot
+
         def restore(snapshot: bytes | None, version: int) -> Engine:
             watchlist = registers(version)
             engine = Engine(watchlist) if snapshot is None else Engine.restore(snapshot, watchlist)
