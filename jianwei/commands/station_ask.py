@@ -2,7 +2,7 @@
 
 import getpass
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from typing import Annotated, Any
 
@@ -83,18 +83,7 @@ def ask(
     station = _station(site, who)
     if not any(isinstance(source, Hj212TcpSourceSettings) for source in site.settings.sources):
         fail('no source of the settings has a line to stations: add [[sources]] with type = "hj212_tcp"')
-    mn = (station.logger and station.logger.mn) or station.id
-    site.folder.root.mkdir(parents=True, exist_ok=True)  # whoever asks before the first start is served by it
-    with ExitStack() as exits:
-        requests = exits.enter_context(closing(SqlRequests(site.folder.ledger_url, wall_ns)))
-        register = exits.enter_context(closing(SqlRegister(site.folder.ledger_url, wall_ns)))
-        (number,) = requests.put([Ask(station.id, mn, cn, fields, by=_somebody())])
-        try:
-            if _tell_outlook(site, register, station, number) and wait:
-                _wait(requests, number, wait_s, (lambda _told: None) if as_json else _tell)
-        except KeyboardInterrupt:
-            _tell_that_it_stays(number)
-        told = _last(requests, number)
+    told = _asked(site, station, cn, fields, wait_s if wait else None, (lambda _told: None) if as_json else _tell)
     if as_json:
         print_json(request_fact(told))
     elif told.state == "due":
@@ -157,6 +146,29 @@ def _somebody() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "command line"
+
+
+def _asked(
+    site: Site,
+    station: Station,
+    cn: str,
+    fields: Mapping[str, str],
+    wait_s: float | None,
+    tell: Callable[[Requested], None],
+) -> Requested:
+    """The request in the ledger, after `wait_s` at most; None: at once."""
+    mn = (station.logger and station.logger.mn) or station.id
+    site.folder.root.mkdir(parents=True, exist_ok=True)  # whoever asks before the first start is served by it
+    with ExitStack() as exits:
+        requests = exits.enter_context(closing(SqlRequests(site.folder.ledger_url, wall_ns)))
+        register = exits.enter_context(closing(SqlRegister(site.folder.ledger_url, wall_ns)))
+        (number,) = requests.put([Ask(station.id, mn, cn, fields, by=_somebody())])
+        try:
+            if _tell_outlook(site, register, station, number) and wait_s is not None:
+                _wait(requests, number, wait_s, tell)
+        except KeyboardInterrupt:
+            _tell_that_it_stays(number)
+        return _last(requests, number)
 
 
 def _span(since: str, until: str) -> tuple[int | None, int | None]:
