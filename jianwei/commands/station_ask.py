@@ -88,7 +88,8 @@ def ask(
         print_json(request_fact(told))
     elif told.state == "due":
         out.print(
-            f"request {number} is asked, and waits; `jianwei station requests` tells what comes of it", markup=False
+            f"request {told.number} is asked, and waits; `jianwei station requests` tells what comes of it",
+            markup=False,
         )
     if wait and told.state != "done":
         raise typer.Exit(NOT_WELL)
