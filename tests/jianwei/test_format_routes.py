@@ -28,7 +28,7 @@ def test_a_logger_is_the_station_that_the_register_says_under_todays_code() -> N
     columns = ReadColumns()
     upload = Upload("2061", AT_NS, AT_NS, [("011", {"Avg": "36.5", "Max": "40", "Flag": "N"})])
     frame = framed(Logger("88888880000001", edition="2005"), upload)
-    assert found.decode("jianwei/hj212/WE-07", frame, columns) == ()
+    assert found.decode("jianwei/hj212/WE-07", frame, columns) == []
     assert columns.read == [
         Read("w01018", 36.5, AT_NS, station="WE-07", kind=Kind.HOUR),
         Read("w01018.Max", 40.0, AT_NS, station="WE-07", kind=Kind.HOUR),

@@ -31,6 +31,8 @@ def test_every_part_has_its_word_and_a_gauge_of_the_same_name(tmp_path: Path) ->
             "uploader",
             "store",
             "time",
+            "register",
+            "stations",
             "delivery:file",
             "flow",
             "disk",
@@ -44,7 +46,7 @@ def test_a_service_that_stands_still_says_so_by_each_thread(tmp_path: Path) -> N
         pass
     report = service.runtime.wellbeing.report()
     ill = {name for name, part in report.items() if not part.ok}
-    assert ill == {"recorder", "worker", "uploader", "delivery:file"}
+    assert ill == {"recorder", "worker", "uploader", "delivery:file", "register"}
     assert "does not run" in report["worker"].why
 
 
