@@ -5,7 +5,7 @@ import pytest
 from rules.readings import Kind
 from simulators.hj212 import wire
 from tests.simulators.platforms import request, words
-from tests.simulators.test_loggers import Bench, said
+from tests.simulators.test_simulated_logger_alone import Bench, said
 
 QN = "20261102200000001"
 
