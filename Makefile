@@ -46,9 +46,15 @@ check: $(VENV)/.dev-ready
 sim: $(VENV)/.dev-ready
 	SEEDS=$(SEEDS) $(BIN)/python -m pytest -n auto -m sim tests/sim $(ARGS)
 
-# fuzz: a million broken messages and a million broken MQTT packets (make test takes a tenth of them)
-fuzz: $(VENV)/.dev-ready
+$(VENV)/.fuzz-ready: $(VENV)/.dev-ready
+	@echo "Installing the fuzzer into $(VENV), once."
+	$(BIN)/python -m pip install --quiet --constraint requirements/constraints.txt --editable '.[fuzz]'
+	touch $@
+
+# fuzz: a million broken messages, MQTT packets and streams of HJ 212 each (make test takes a tenth), the last guided by coverage
+fuzz: $(VENV)/.fuzz-ready
 	FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto tests/fuzz $(ARGS)
+	$(BIN)/python -m tests.fuzz.guided $(FUZZ)
 
 # services: has Mosquitto, Kafka and InfluxDB, or builds them once, into ~/.cache/jianwei (NAMES=telegraf for the benchmark)
 services: $(VENV)/.dev-ready
