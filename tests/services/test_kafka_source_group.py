@@ -138,8 +138,7 @@ def test_a_loop_that_stood_still_is_told_and_the_member_recovers(kafka: Kafka, t
     with Probe(kafka.address, topic, silence_s=30) as one:
         one.take_and_acknowledge(400)
         one.well()
-        assert one.source._loop is not None
-        one.source._loop[0].call_soon_threadsafe(time.sleep, 9)
+        assert one.source._loop.call(time.sleep, 9)
         until(lambda: "the loop of the client had no time" in one.health.why, within_s=8)
         until(lambda: one.health.ok, within_s=30)
         write(kafka.address, topic, spread(400, begin=400))

@@ -4,12 +4,14 @@ import asyncio
 import errno
 import resource
 import time
-from threading import Event, Lock, Thread
+from collections.abc import Sequence
+from threading import Thread
 
 from ingest.message import Health, Request, Taken
+from ingest.own_loop import OwnLoop
 from ingest.records import Clock, ConnectionLost, Emit, PartFailed, RequestMoved
 from ingest.site import Roster
-from ingest.sources.hj212_tcp.inbox import Inbox, InboxToken
+from ingest.sources.hj212_tcp.inbox import Arrival, Inbox, InboxToken
 from ingest.sources.hj212_tcp.line import Line
 from ingest.sources.hj212_tcp.port import Port
 from ingest.sources.hj212_tcp.settings import Hj212TcpSourceSettings
@@ -36,9 +38,7 @@ class Hj212TcpSource:
         self._most = settings.most_connections
         self._port: Port | None = None
         self._trouble = "not yet listening"
-        self._stopping = Event()
-        self._lock = Lock()  # guards the next: a loop that is closed takes no calls
-        self._loop: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._loop = OwnLoop()
         self._thread: Thread | None = None
 
     @property
@@ -71,17 +71,13 @@ class Hj212TcpSource:
         if not isinstance(token, InboxToken):
             raise TypeError("not a token of this source")
         settled = self._inbox.acknowledge(token)
-        with self._lock:
-            if settled and self._loop is not None and self._port is not None:
-                self._loop[0].call_soon_threadsafe(self._port.settle, settled)
+        if settled:
+            self._loop.call(self._settle, settled)
 
     def ask(self, request: Request) -> None:
         """Asks a station on its line. Returns at once; what becomes of it is told as RequestMoved."""
-        with self._lock:
-            if self._loop is not None and self._port is not None:
-                self._loop[0].call_soon_threadsafe(self._port.ask, request)
-                return
-        self._gone(request)
+        if not self._loop.call(self._ask, request):
+            self._gone(request)
 
     def health(self, now_ns: int) -> Health:
         """Red while nobody can connect, and while nobody is read."""
@@ -101,45 +97,46 @@ class Hj212TcpSource:
 
     def stop(self) -> None:
         """Takes no more connections, sends the answers that are due, closes all lines."""
-        self._stopping.set()
-        with self._lock:
-            if self._loop is not None:
-                loop, stopping = self._loop
-                loop.call_soon_threadsafe(stopping.set)
+        self._loop.stop()
         if self._thread is not None:
             self._thread.join(self._settings.stop_s + JOIN_EXTRA_S)
+
+    def _settle(self, settled: Sequence[Arrival[Line]]) -> None:
+        """On the loop."""
+        if self._port is not None:
+            self._port.settle(settled)
+
+    def _ask(self, request: Request) -> None:
+        """On the loop."""
+        if self._port is not None:
+            self._port.ask(request)
 
     def _gone(self, request: Request) -> None:
         self._emit(RequestMoved(self.name, request.number, "gone", "the port is closed", self._clock()))
 
     def _run(self) -> None:
         self._most = _connections_allowed(self._settings.most_connections)
-        while not self._stopping.is_set():
+        while not self._loop.stopping.is_set():
             try:
                 asyncio.run(self._life())
             except Exception as error:  # noqa: BLE001  # the thread's outer frame: an unforeseen error costs the lines, never the source
                 self._trouble = f"unexpected error: {error!r}"
                 self._emit(PartFailed(f"hj212_tcp:{self.name}", repr(error)))
-                self._stopping.wait(RETRY_LAST_S)
+                self._loop.stopping.wait(RETRY_LAST_S)
 
     async def _life(self) -> None:
-        stopping, loop = asyncio.Event(), asyncio.get_running_loop()
         port = Port(self._settings, self._most, self._inbox, self._roster, self._clock, self._emit)
-        loop.set_exception_handler(
+        asyncio.get_running_loop().set_exception_handler(
             lambda _loop, told: port.failed(told.get("exception") or RuntimeError(told["message"]))
         )
-        with self._lock:
-            self._loop, self._port = (loop, stopping), port
-        if self._stopping.is_set():
-            stopping.set()
-        tending = asyncio.create_task(port.tend())
-        try:
-            await self._listen(port, stopping)
-        finally:
-            await port.close()
-            tending.cancel()
-            with self._lock:
-                self._loop = None
+        self._port = port
+        with self._loop.living() as stopping:
+            tending = asyncio.create_task(port.tend())
+            try:
+                await self._listen(port, stopping)
+            finally:
+                await port.close()
+                tending.cancel()
 
     async def _listen(self, port: Port, stopping: asyncio.Event) -> None:
         """Tries until the port can be had; lines that are open stay."""

@@ -37,7 +37,7 @@ class Speaker:
     def registered(self, station: Station) -> None:
         """What the register says of it now."""
         logger = station.logger or Logger()
-        self.mn = logger.mn or station.id
+        self.mn = station.mn
         self.corrects = logger.clock == "correct"
         self._networks = [ip_network(network) for network in logger.addresses]
 

@@ -3,11 +3,12 @@
 import asyncio
 import random
 import time
-from threading import Event, Lock, Thread
+from threading import Thread
 
 from aiokafka.errors import KafkaError
 
 from ingest.message import Health, Taken
+from ingest.own_loop import OwnLoop
 from ingest.records import Clock, ConnectionLost, Emit, PartFailed
 from ingest.sources.kafka.careful import UNREADABLE
 from ingest.sources.kafka.inbox import Inbox, InboxToken
@@ -38,9 +39,7 @@ class KafkaSource:
         self._error: BaseException | None = None  # what ended the last life
         self._trouble = "not yet connected"
         self._failures = 0  # lives in a row that were short
-        self._stopping = Event()
-        self._lock = Lock()  # guards the next: a loop that is closed takes no calls
-        self._loop: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._loop = OwnLoop()
         self._thread: Thread | None = None
 
     @property
@@ -93,17 +92,13 @@ class KafkaSource:
 
     def stop(self) -> None:
         """Ends reading, commits what is durable, leaves the group."""
-        self._stopping.set()
-        with self._lock:
-            if self._loop is not None:
-                loop, stopping = self._loop
-                loop.call_soon_threadsafe(stopping.set)
+        self._loop.stop()
         if self._thread is not None:
             self._thread.join(JOIN_TIMEOUT_S)
 
     def _run(self) -> None:
         with self._words:
-            while not self._stopping.is_set():
+            while not self._loop.stopping.is_set():
                 began_s = time.monotonic()
                 try:
                     asyncio.run(self._life())
@@ -114,21 +109,17 @@ class KafkaSource:
                     self._lose(error, time.monotonic() - began_s)
 
     async def _life(self) -> None:
-        stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _loop, told: self._words.note(str(told.get("exception") or told["message"])))
-        with self._lock:
-            self._loop = (loop, stopping)
-        if self._stopping.is_set():
-            stopping.set()
-        try:
-            self._member = Member(
-                self._settings, self._inbox, self._clock, self._emit, careful=isinstance(self._error, UNREADABLE)
-            )
-            await self._member.live(stopping)
-        finally:
-            self._member = None
-            with self._lock:
-                self._loop = None
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _loop, told: self._words.note(str(told.get("exception") or told["message"]))
+        )
+        with self._loop.living() as stopping:
+            try:
+                self._member = Member(
+                    self._settings, self._inbox, self._clock, self._emit, careful=isinstance(self._error, UNREADABLE)
+                )
+                await self._member.live(stopping)
+            finally:
+                self._member = None
 
     def _lose(self, error: BaseException, lived_s: float) -> None:
         """Waits before the next life; with full jitter, so that many members do not come back at the same moment."""
@@ -139,4 +130,4 @@ class KafkaSource:
         self._trouble = why(error, self._settings, self._words.text)
         self._words.text = ""
         self._emit(ConnectionLost(self.name, self._trouble, pause_s))
-        self._stopping.wait(pause_s)
+        self._loop.stopping.wait(pause_s)
