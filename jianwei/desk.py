@@ -173,8 +173,8 @@ class Desk:
     def _refusal(self, it: LoggerRefused) -> Heard:
         """A logger that is refused may be registered: then it is not one that waits to be admitted."""
         mn = it.mn.upper()
-        named = ((s.id, (s.logger and s.logger.mn) or s.id) for s in self._roster.site.stations.values())
-        station = "" if it.is_unknown else next((station for station, its in named if its.upper() == mn), "")
+        stations = self._roster.site.stations.values()
+        station = "" if it.is_unknown else next((each.id for each in stations if each.mn.upper() == mn), "")
         state: LoggerState = "waiting" if it.is_unknown else "refused"
         return Heard(it.mn, it.source, station, state, it.address, it.edition, it.at_ns, why=it.why)
 

@@ -9,6 +9,7 @@ from ingest.hj212.askable import FROM, PAST, TO
 from ingest.hj212.times import BEIJING_S, time_ns, written_time
 from ingest.message import StoredReading, StoreUnreadable
 from jianwei.moments import shown
+from rules.binding import expected_feeds
 from rules.index import Catalogue
 from rules.readings import SECOND_NS, Kind, Transition
 from rules.schema import Station
@@ -64,7 +65,7 @@ def gap_of(ended: Transition, station: Station, catalogue: Catalogue, longest_ns
     The silence is one of arrivals, and what came last is of the period before: so from the period before it on, to
     the last that was over at its end.
     """
-    intervals_s = feeds_of(station, catalogue)
+    intervals_s = expected_feeds(catalogue, station)
     kind = Kind.MINUTE if ended.kind is Kind.REALTIME else ended.kind
     if kind not in PAST or kind not in intervals_s:
         return None
@@ -78,18 +79,10 @@ def gap_in(request: Requested, station: Station | None, catalogue: Catalogue) ->
     """What a request asks for; None where nobody knows any more how often the station sends it."""
     begin_ns, end_ns = time_ns(request.fields.get(FROM, "")), time_ns(request.fields.get(TO, ""))
     kind = KIND_OF.get(request.cn)
-    interval_s = feeds_of(station, catalogue).get(kind) if station is not None and kind is not None else None
+    interval_s = expected_feeds(catalogue, station).get(kind) if station is not None and kind is not None else None
     if kind is None or interval_s is None or begin_ns is None or end_ns is None:
         return None
     return Gap(request.station, kind, interval_s * SECOND_NS, begin_ns, end_ns)
-
-
-def feeds_of(station: Station, catalogue: Catalogue) -> dict[Kind, int]:
-    """How often, in seconds, a station sends each kind."""
-    if station.feeds is not None:
-        return {Kind[name.upper()]: interval_s for name, interval_s in station.feeds.items()}
-    feeds = catalogue.station_types[station.station_type].feeds
-    return {Kind[name.upper()]: feed.interval_s for name, feed in feeds.items()}
 
 
 def note_on(asked: Sequence[Requested], gaps: Sequence[Gap | None], store: Readable) -> tuple[str, str]:

@@ -4,6 +4,7 @@ Exit codes of every command: 0 it is done and all is well; 1 it could not be don
 reason stands on standard error); 2 the command line itself is wrong.
 """
 
+import getpass
 import json
 from pathlib import Path
 from typing import Annotated, Any, Never
@@ -47,6 +48,14 @@ def fail(message: object) -> Never:
 def refuse(message: str) -> Never:
     """The command line is wrong: exit code 2, with a word about how to ask for help."""
     raise typer.BadParameter(message)
+
+
+def user_name(unnamed: str) -> str:
+    """Who gives the command, for the record; `unnamed` where the machine has no name for its user, as in a container."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return unnamed
 
 
 def _plain(content: Any) -> Any:

@@ -319,3 +319,8 @@ class Station(Strict):
     feeds: dict[KindName, PositiveSeconds] | None = None
     logger: Logger | None = None
     note: Text | None = None
+
+    @property
+    def mn(self) -> str:
+        """What its logger calls itself in HJ 212, as far as it has one."""
+        return (self.logger and self.logger.mn) or self.id

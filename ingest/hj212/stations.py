@@ -18,9 +18,7 @@ def stations_of(site: Site) -> Stations:
     if catalogue is None:
         return Stations()
     profiles = {
-        (station.logger and station.logger.mn) or station.id: profile_of(
-            station, catalogue, site.secrets.get(station.id, Secrets())
-        )
+        station.mn: profile_of(station, catalogue, site.secrets.get(station.id, Secrets()))
         for station in sorted(site.stations.values(), key=lambda station: bool(station.logger and station.logger.mn))
     }
     return Stations(profiles, codes_of_2005(catalogue), _known(catalogue))

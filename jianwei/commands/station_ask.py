@@ -1,6 +1,5 @@
 """`jianwei station ask` and `jianwei station requests`: what a station is asked, and what came of it."""
 
-import getpass
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -31,6 +30,7 @@ from jianwei.terminal import (
     print_fitted,
     print_json,
     refuse,
+    user_name,
 )
 from rules.readings import SECOND_NS
 from rules.schema import Station
@@ -141,14 +141,6 @@ def request_fact(request: Requested) -> dict[str, Any]:
     }
 
 
-def _somebody() -> str:
-    """Who is logged in, as far as the machine knows."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "command line"
-
-
 def _asked(
     site: Site,
     station: Station,
@@ -158,12 +150,11 @@ def _asked(
     tell: Callable[[Requested], None],
 ) -> Requested:
     """The request in the ledger, after `wait_s` at most; None: at once."""
-    mn = (station.logger and station.logger.mn) or station.id
     site.folder.root.mkdir(parents=True, exist_ok=True)  # whoever asks before the first start is served by it
     with ExitStack() as exits:
         requests = exits.enter_context(closing(SqlRequests(site.folder.ledger_url, wall_ns)))
         register = exits.enter_context(closing(SqlRegister(site.folder.ledger_url, wall_ns)))
-        (number,) = requests.put([Ask(station.id, mn, cn, fields, by=_somebody())])
+        (number,) = requests.put([Ask(station.id, station.mn, cn, fields, by=user_name("command line"))])
         try:
             if _tell_outlook(site, register, station, number) and wait_s is not None:
                 _wait(requests, number, wait_s, tell)
@@ -179,7 +170,7 @@ def _span(since: str, until: str) -> tuple[int | None, int | None]:
 
 
 def _station(site: Site, who: str) -> Station:
-    by_mn = {(s.logger.mn or s.id).upper(): s for s in site.stations.values() if s.logger is not None}
+    by_mn = {s.mn.upper(): s for s in site.stations.values() if s.logger is not None}
     station = site.stations.get(who) or by_mn.get(who.upper())
     if station is None:
         fail(no_such("station", who, [*site.stations, *by_mn]))

@@ -1,6 +1,5 @@
 """`jianwei station add`, `change`, `admit` and `import`: how stations get into the register of the ledger."""
 
-import getpass
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from jianwei.nearest import nearest, no_such
 from jianwei.site import Site, read_site
 from jianwei.station_fields import FIELDS, KEY_BYTES, SECRET, FieldError, by_heading, sm4_key
 from jianwei.station_tables import Said, read_said, read_tables
-from jianwei.terminal import CONFIG, ConfigOption, JsonOption, complain, fail, out, print_json, refuse
+from jianwei.terminal import CONFIG, ConfigOption, JsonOption, complain, fail, out, print_json, refuse, user_name
 from rules.index import CatalogueProblems, Problem
 from rules.register import Entry
 from rules.schema import Station
@@ -173,14 +172,7 @@ def entering(site: Site, by: str) -> Iterator[Entering]:
     """The register of the site's ledger, which is made where there is none yet."""
     site.folder.root.mkdir(parents=True, exist_ok=True)
     with closing(SqlRegister(site.folder.ledger_url, wall_ns)) as register:
-        yield Entering(register, site.catalogue, site.filed, by or _user())
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):  # a container may know no name for its user
-        return "unknown"
+        yield Entering(register, site.catalogue, site.filed, by or user_name("unknown"))
 
 
 def _enter_one(
